@@ -1,0 +1,61 @@
+"""Content ids and fingerprints: the one place where bytes become names.
+
+Belongs here: hashing of values, rows and files. Does not belong here: what goes into an id
+(each stage decides that) and any clock or randomness.
+
+An id is the first 128 bits of SHA-256 as 32 hex characters, so that it fits a UUID column
+(docs/architecture.md, "Ids").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+ID_CHARS = 32
+
+
+def canonical_json(value: object) -> str:
+    """Serialise `value` so that equal values give equal text (sorted keys, no spaces, no NaN).
+
+    Raises:
+        TypeError: for anything without a stable serialisation, such as a callable.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def hash_text(text: str) -> str:
+    """Return the full SHA-256 of `text` as 64 hex characters."""
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
+
+
+def make_id(*parts: object) -> str:
+    """Return the 32-character content id of `parts`; their order matters."""
+    return hash_text(canonical_json(list(parts)))[:ID_CHARS]
+
+
+def fingerprint(spec: Mapping[str, object]) -> str:
+    """Return 12 hex characters that name the literals which decide a result."""
+    return hash_text(canonical_json(spec))[:12]
+
+
+def hash_rows(rows: Iterable[Mapping[str, object]]) -> str:
+    """Return the order-free digest of `rows`: SHA-256 over their sorted single digests."""
+    digests = sorted(hash_text(canonical_json(row)) for row in rows)
+    return hash_text("\n".join(digests))
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while piece := handle.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def unit_interval(*parts: object) -> float:
+    """Map `parts` to a fixed number in [0, 1): a split or sample that no row's position can change."""
+    return int(hash_text(canonical_json(list(parts)))[:13], 16) / 16**13
