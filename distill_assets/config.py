@@ -1,0 +1,301 @@
+"""What a recipe says, and the process's few environment settings.
+
+Belongs here: the frozen recipe model, reading recipe.yaml with errors that name file and line, the
+`scale` dial, and every read of the environment. Does not belong here: what is done with it.
+
+A function elsewhere takes the narrow spec that it needs; only definitions takes a whole recipe.
+Endpoints, key names, paths, threads and concurrency decide no result, so they are in no fingerprint.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from distill_assets.errors import RecipeError
+
+EMBEDDED_TEACHER = "embedded/sql-grammar"
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,59}$"
+MAX_RECIPE_BYTES = 1 << 20
+BUILT_IN_RECIPE = "text_to_sql"
+
+
+class Spec(BaseModel):
+    """Base of all specs: frozen, and a key that nobody reads is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        """The literals that decide a result, ready for a fingerprint."""
+        return self.model_dump(mode="json", exclude=set(leave_out))
+
+
+class TeacherSpec(Spec):
+    """Who writes the data. `model` alone means the embedded teacher or api.openai.com."""
+
+    model: str = Field(EMBEDDED_TEACHER, min_length=1)
+    base_url: str | None = None
+    api_key_env: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    mode: Literal["json_schema", "tools"] = "json_schema"
+    temperature: float = Field(0.9, ge=0, le=2)
+    max_tokens: int = Field(600, ge=16)
+    error_frac: float = Field(0.08, ge=0, le=1)
+    concurrency: int = Field(16, ge=1, le=512)
+    timeout_s: float = Field(120, gt=0)
+
+    @property
+    def is_embedded(self) -> bool:
+        """True for the rule-based teacher that runs inside this process."""
+        return self.model == EMBEDDED_TEACHER
+
+
+class GenerateSpec(Spec):
+    """How seeds become requests."""
+
+    samples_per_seed: int = Field(16, ge=1, le=10_000)
+    prompt: str = "write_sample.v1"
+    seed: int = 17
+
+
+class JudgeSpec(Spec):
+    """Bounds of the heuristics, in characters, and of each query's execution, in seconds."""
+
+    min_question_chars: int = Field(8, ge=1)
+    max_question_chars: int = Field(240, ge=1)
+    max_sql_chars: int = Field(600, ge=1)
+    query_timeout_s: float = Field(5, gt=0)
+
+
+class CurateSpec(Spec):
+    """Thresholds of the marks and the size of the result."""
+
+    near_duplicate_jaccard: float = Field(0.7, gt=0, le=1)
+    decontamination_ngram: int = Field(8, ge=2, le=50)
+    heldout_frac: float = Field(0.06, ge=0, lt=1)
+    max_samples: int = Field(1900, ge=1)
+    seed: int = 17
+
+
+class TrainSpec(Spec):
+    """How the student is trained. Learning rate in 1/step; lengths in tokens."""
+
+    epochs: int = Field(1, ge=1, le=100)
+    batch_size: int = Field(16, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    warmup_frac: float = Field(0.05, ge=0, lt=1)
+    max_length: int = Field(256, ge=16)
+    save_every_steps: int = Field(30, ge=1)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: int = 17
+
+
+class StudentSpec(Spec):
+    """Which model learns: smollm2-135m-instruct, tiny, a local folder or a hub id with @revision."""
+
+    base_model: str = "smollm2-135m-instruct"
+    train: TrainSpec = TrainSpec()
+    threads: int | None = Field(None, ge=1)
+
+
+class EvaluateSpec(Spec):
+    """What is measured: items of the synthetic held-out split, and the longest answer in tokens."""
+
+    max_synthetic_items: int = Field(120, ge=0)
+    max_new_tokens: int = Field(72, ge=4)
+    models: tuple[Literal["student", "base", "teacher"], ...] = ("student", "base", "teacher")
+
+
+class ThresholdSpec(Spec):
+    """Bounds that gate each materialization; fractions of rows."""
+
+    min_seeds: int = Field(3, ge=1)
+    min_holdout_items: int = Field(5, ge=1)
+    max_error_frac: float = Field(0.05, ge=0, le=1)
+    max_unscored_frac: float = Field(0.2, ge=0, le=1)
+    min_accept_frac: float = Field(0.5, ge=0, le=1)
+    min_training_rows: int = Field(50, ge=1)
+    max_contaminated_frac: float = Field(0.1, ge=0, le=1)
+
+
+# One dial sets the rest: what a scale changes against the defaults above. Sizes are measured in
+# benchmarks/README.md; a field that the recipe writes itself wins over the dial.
+SCALES: dict[str, dict[str, dict[str, Any]]] = {
+    "full": {},
+    "small": {"generate": {"samples_per_seed": 8}, "curate": {"max_samples": 960}},
+    "tiny": {
+        "generate": {"samples_per_seed": 3},
+        "curate": {"max_samples": 400, "heldout_frac": 0.1},
+        "student": {
+            "base_model": "tiny",
+            "train": {"epochs": 1, "batch_size": 16, "learning_rate": 3e-3, "save_every_steps": 5},
+        },
+        "evaluate": {"max_synthetic_items": 20, "max_new_tokens": 24},
+        "thresholds": {"min_training_rows": 10},
+    },
+}
+
+
+class Recipe(Spec):
+    """One distillation: a folder with recipe.yaml, seeds, holdout, prompts and databases."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    description: str = ""
+    owners: tuple[str, ...] = ("team:distill",)
+    task: Literal["text_to_sql"] = "text_to_sql"
+    scale: Literal["tiny", "small", "full"] = "full"
+    databases: dict[str, str] = Field(min_length=1)
+    seeds: tuple[str, ...] = Field(("seeds/*",), min_length=1)
+    seed_licence: str = "unspecified"
+    holdout: str = "holdout.jsonl"
+    instances: int = Field(2, ge=1, le=10)
+    teacher: TeacherSpec = TeacherSpec()
+    generate: GenerateSpec = GenerateSpec()
+    judge: JudgeSpec = JudgeSpec()
+    curate: CurateSpec = CurateSpec()
+    student: StudentSpec = StudentSpec()
+    evaluate: EvaluateSpec = EvaluateSpec()
+    thresholds: ThresholdSpec = ThresholdSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def turn_the_dial(cls, data: Any) -> Any:
+        """Lay the recipe's own fields over the chosen scale's."""
+        if not isinstance(data, dict):
+            return data
+        return _overlay(SCALES.get(str(data.get("scale", "full")), {}), data)
+
+    @model_validator(mode="after")
+    def check_names(self) -> Recipe:
+        """Refuse database names that cannot be a table prefix or a file name."""
+        bad = [name for name in self.databases if not re.match(NAME_PATTERN, name)]
+        if bad:
+            raise ValueError(f"database name {bad[0]!r} must match {NAME_PATTERN}")
+        return self
+
+
+def _overlay(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        both_maps = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _overlay(merged[key], value) if both_maps else value
+    return merged
+
+
+class RecipeFolder(NamedTuple):
+    """A recipe and the folder that its relative paths start from."""
+
+    recipe: Recipe
+    path: Path
+
+
+def load_recipe(folder: Path) -> RecipeFolder:
+    """Read `folder`/recipe.yaml.
+
+    Raises:
+        RecipeError: naming file, line, field and value of the first five mistakes.
+    """
+    folder = folder.resolve()
+    file = folder / "recipe.yaml" if folder.is_dir() else folder
+    text = _read_recipe_text(file)
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+        raise RecipeError(f"{file}:{line}: not YAML: {getattr(error, 'problem', error)}. Nothing was run.") from error
+    if not isinstance(data, dict):
+        raise RecipeError(f"{file}:1: expected a mapping of fields, got {type(data).__name__}. Nothing was run.")
+    try:
+        return RecipeFolder(Recipe.model_validate(data), file.parent)
+    except ValidationError as error:
+        raise RecipeError(_explain(file, text, error)) from error
+
+
+def _read_recipe_text(file: Path) -> str:
+    try:
+        if file.stat().st_size > MAX_RECIPE_BYTES:
+            raise RecipeError(f"{file}: {file.stat().st_size} bytes is more than a recipe can be ({MAX_RECIPE_BYTES}).")
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(
+            f"{file}: cannot be read ({error.strerror}). Nothing was run. Make one with: distill new-recipe NAME"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{file}: byte {error.start} is not UTF-8. Save the file as UTF-8.") from error
+
+
+def _explain(file: Path, text: str, error: ValidationError) -> str:
+    lines = []
+    for item in error.errors()[:5]:
+        where = [str(part) for part in item["loc"]]
+        shown = "" if item["type"] == "missing" else f" (got {str(item['input'])[:60]!r})"
+        message = "unknown field" if item["type"] == "extra_forbidden" else item["msg"]
+        lines.append(f"{file}:{find_line(text, where)}: {'.'.join(where) or 'recipe'}: {message}{shown}")
+    more = error.error_count() - len(lines)
+    return "\n".join([*lines, *([f"and {more} more"] if more > 0 else []), "Nothing was run."])
+
+
+def find_line(text: str, where: list[str]) -> int:
+    """Return the 1-based line on which the field at path `where` stands, or of its nearest parent."""
+    try:
+        node = yaml.compose(text)
+    except yaml.YAMLError:
+        return 1
+    line = 1
+    for part in where:
+        pairs = getattr(node, "value", None)
+        if isinstance(node, yaml.MappingNode):
+            match = [(key, value) for key, value in pairs if key.value == part]
+            if not match:
+                return line
+            line, node = match[0][0].start_mark.line + 1, match[0][1]
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(pairs):
+            node = pairs[int(part)]
+            line = node.start_mark.line + 1
+    return line
+
+
+# --- the environment: read here and nowhere else -------------------------------------------------
+
+
+def home_folder() -> Path:
+    """The workspace folder: $DISTILL_HOME, else .distill in the current folder."""
+    return Path(os.environ.get("DISTILL_HOME") or ".distill").absolute()
+
+
+def dagster_home() -> Path:
+    """Dagster's own folder: $DAGSTER_HOME, else inside the workspace."""
+    return Path(os.environ.get("DAGSTER_HOME") or home_folder() / "dagster").absolute()
+
+
+def cache_folder() -> Path:
+    """Where base models are kept: $DISTILL_CACHE, else cache in the workspace."""
+    return Path(os.environ.get("DISTILL_CACHE") or home_folder() / "cache").absolute()
+
+
+def read_secret(variable: str) -> str | None:
+    """The value of the environment variable that holds a key; never stored, never logged."""
+    return os.environ.get(variable)
+
+
+def find_recipe_folders() -> list[Path]:
+    """Recipe folders to load: $DISTILL_RECIPES, else the built-in one and ./recipes/*."""
+    named = os.environ.get("DISTILL_RECIPES")
+    if named:
+        return [Path(part) for part in named.split(os.pathsep) if part]
+    own = sorted(file.parent for file in Path("recipes").glob("*/recipe.yaml"))
+    return [built_in_recipe(BUILT_IN_RECIPE), *own]
+
+
+def built_in_recipe(name: str) -> Path:
+    """Folder of a recipe that comes with the package."""
+    return Path(__file__).parent / "recipes" / name
+
+
+def count_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,107 @@
+"""Prompts as files: reading, locking, filling, and the student's own prompt.
+
+Belongs here: `prompts/<name>.vN.md` with front matter, `prompts.lock`, one-pass substitution.
+Does not belong here: the wording itself (recipe folders) or any call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from distill_assets.errors import PromptLockError, RecipeError
+from distill_assets.identity import hash_text
+
+PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+class Prompt(NamedTuple):
+    """One prompt file: id with version and content hash, and the text of each role."""
+
+    prompt_id: str
+    system: str
+    user: str
+
+
+def load_prompt(recipe_path: Path, name: str) -> Prompt:
+    """Read `prompts/<name>.md` and check it against `prompts/prompts.lock`.
+
+    Raises:
+        RecipeError: missing or malformed file.
+        PromptLockError: the file differs from its locked hash.
+    """
+    file = recipe_path / "prompts" / f"{name}.md"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{file}: prompt '{name}' cannot be read: {error}. Nothing was run.") from error
+    sha = hash_text(text)
+    _check_lock(file, name, sha)
+    parts = re.split(r"^# (system|user)\s*$", _strip_front_matter(file, text), flags=re.MULTILINE)
+    roles = dict(zip(parts[1::2], parts[2::2], strict=True))
+    if "user" not in roles:
+        raise RecipeError(f"{file}: needs a heading '# user' (and may have '# system'). Nothing was run.")
+    return Prompt(f"{name}#{sha[:12]}", roles.get("system", "").strip(), roles["user"].strip())
+
+
+def _strip_front_matter(file: Path, text: str) -> str:
+    match = re.match(r"---\n(.*?)\n---\n(.*)", text, flags=re.DOTALL)
+    if match is None or not isinstance(yaml.safe_load(match[1]), dict):
+        raise RecipeError(f"{file}:1: needs front matter between --- lines (role, inputs, output). Nothing was run.")
+    return match[2]
+
+
+def _check_lock(file: Path, name: str, sha: str) -> None:
+    locked = read_lock(file.parent).get(name)
+    if locked is not None and locked != sha:
+        raise PromptLockError(
+            f"{file} differs from prompts.lock ({locked[:8]} -> {sha[:8]}). Generations were made with the locked "
+            f"text and were left untouched. Copy the file to a new version and name that in recipe.yaml; "
+            f"delete its line in prompts.lock only if '{name}' was never used."
+        )
+
+
+def read_lock(folder: Path) -> dict[str, str]:
+    """Return prompt name -> sha256 of `prompts.lock`; empty when there is none."""
+    file = folder / "prompts.lock"
+    if not file.exists():
+        return {}
+    pairs = (line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    return {name: sha for sha, name in pairs}
+
+
+def lock_text(folder: Path) -> str:
+    """Return the lock of all prompts in `folder`, one `sha256 name` a line."""
+    files = sorted(folder.glob("*.v*.md"))
+    return "".join(f"{hash_text(file.read_text(encoding='utf-8'))} {file.stem}\n" for file in files)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Substitute `{{name}}` in one pass, so that a value is never read as a template.
+
+    Raises:
+        RecipeError: the template names a value that is not given.
+    """
+    unknown = sorted(set(PLACEHOLDER.findall(template)) - set(values))
+    if unknown:
+        raise RecipeError(f"prompt names {{{{{unknown[0]}}}}}; known are {', '.join(sorted(values))}. Nothing was run.")
+    return PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def render_student_prompt(database: str, question: str, hints: list[str]) -> str:
+    """Return what the student reads: database, question, and the stored values that it mentions.
+
+    The form is short on purpose: a small student pays for each token, and it learns its databases by
+    heart. `hints` are `column = 'value'` pairs found in the database (linking).
+    """
+    linked = f" [{'; '.join(hints)}]" if hints else ""
+    return f"{database}: {' '.join(question.split())}{linked}\nSQL:"
+
+
+def render_student_completion(sql: str) -> str:
+    """Return what the student writes; the trainer adds the end-of-text token."""
+    return f" {' '.join(sql.split())}"

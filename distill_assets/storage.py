@@ -1,0 +1,184 @@
+"""Immutable snapshots: every table as `tables/<recipe>/<table>/<data_version>.parquet`.
+
+Belongs here: writing and reading tables, reports and locks of the workspace folder, and the DuckDB
+connection that queries them. Does not belong here: what a table holds (tables) or which version a
+step reads (gates).
+
+A file is written under a temporary name, fsynced and renamed, so a table is there whole or not at
+all; nothing is ever overwritten by other content. No process holds a lock on a database file: DuckDB
+only reads Parquet.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from distill_assets.errors import LockedError, StorageError, TableShapeError
+from distill_assets.tables import TABLES, TableSpec, check_frame, hash_frame
+
+
+class Workspace(NamedTuple):
+    """The folder that holds everything a recipe makes."""
+
+    root: Path
+
+    def table_file(self, recipe: str, table: str, version: str) -> Path:
+        """Where a table's snapshot lies."""
+        return self.root / "tables" / recipe / table / f"{version}.parquet"
+
+    def folder(self, kind: str, recipe: str) -> Path:
+        """A recipe's folder for `kind`: checkpoints, databases, journal, reports, work, checks."""
+        return self.root / kind / recipe
+
+
+def write_table(workspace: Workspace, recipe: str, spec: TableSpec, frame: pl.DataFrame) -> str:
+    """Store `frame` sorted by its key and return its data version; equal content is written once.
+
+    Raises:
+        TableShapeError: the frame does not fit `spec`; nothing was written.
+        StorageError: the file cannot be written; the last good table stays.
+    """
+    check_frame(spec, frame)
+    version = hash_frame(spec, frame)
+    write_snapshot(workspace.table_file(recipe, spec.name, version), frame.sort(list(spec.key)))
+    return version
+
+
+def write_side_table(workspace: Workspace, recipe: str, spec: TableSpec, frame: pl.DataFrame, version: str) -> None:
+    """Store a table that belongs to another one's version, such as planted_errors to raw_generations."""
+    check_frame(spec, frame)
+    write_snapshot(workspace.table_file(recipe, spec.name, version), frame.sort(list(spec.key)))
+
+
+def write_snapshot(target: Path, frame: pl.DataFrame) -> None:
+    """Write a Parquet file atomically unless a readable one is already there."""
+    if target.exists() and _is_readable(target):
+        return
+    with replace_atomically(target) as temporary:
+        frame.write_parquet(temporary, compression="zstd")
+
+
+def _is_readable(file: Path) -> bool:
+    try:
+        pl.scan_parquet(file).select(pl.len()).collect()
+    except (pl.exceptions.PolarsError, OSError):
+        return False
+    return True
+
+
+def read_table(workspace: Workspace, recipe: str, spec: TableSpec, version: str) -> pl.DataFrame:
+    """Read a table's snapshot back and check that it is that table.
+
+    Raises:
+        StorageError: the snapshot is missing or damaged.
+    """
+    file = workspace.table_file(recipe, spec.name, version)
+    try:
+        frame = pl.read_parquet(file)
+        check_frame(spec, frame)
+    except (OSError, pl.exceptions.PolarsError, TableShapeError) as error:
+        raise StorageError(
+            f"{spec.name} of recipe '{recipe}' at version {version} cannot be read back from {file}: {error}. "
+            f"Nothing was changed. Materialize {spec.name} again; if the file is damaged, delete it first."
+        ) from error
+    return frame
+
+
+@contextmanager
+def replace_atomically(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside `target`; on success fsync it and rename it over `target`.
+
+    Raises:
+        StorageError: disk full, read-only folder and the like; `target` is as it was.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        sync_path(temporary)
+        temporary.replace(target)
+        sync_path(target.parent)
+    except OSError as error:
+        raise StorageError(
+            f"{target} cannot be written: {error.strerror or error}. What was there before is untouched. "
+            "Free disk space or fix the folder's permissions, then run again."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_path(path: Path) -> None:
+    """Flush a file's or a folder's content to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with replace_atomically(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Write a binary file atomically."""
+    with replace_atomically(target) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def hold_lock(file: Path, holder: str) -> Iterator[None]:
+    """Hold an exclusive lock that the kernel frees when this process ends, however it ends.
+
+    Raises:
+        LockedError: another process holds it; its own description of itself is in the message.
+        StorageError: the folder cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = file.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the workspace cannot be locked: {file}: {error.strerror}. Nothing was run. "
+            "Fix the folder's permissions or set DISTILL_HOME to a folder that you can write."
+        ) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            handle.seek(0)
+            raise LockedError(
+                f"{file} is held by {handle.read().strip() or 'another process'}. Nothing was run. "
+                "Wait until it ends, or use another workspace: DISTILL_HOME=/other/folder"
+            ) from error
+        handle.truncate(0)
+        handle.write(holder)
+        handle.flush()
+        yield
+
+
+def list_versions(workspace: Workspace, recipe: str, table: str) -> list[str]:
+    """Versions of a table that are stored, oldest file first."""
+    files = (workspace.root / "tables" / recipe / table).glob("*.parquet")
+    return [file.stem for file in sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.name))]
+
+
+def connect_tables(workspace: Workspace, recipe: str, versions: dict[str, str]):
+    """Open an in-memory DuckDB with one view per table of `versions` (table -> data version)."""
+    import duckdb
+
+    connection = duckdb.connect()
+    for table, version in sorted(versions.items()):
+        if table in TABLES and (file := workspace.table_file(recipe, table, version)).exists():
+            path = str(file).replace("'", "''")
+            connection.execute(f"create view {table} as select * from read_parquet('{path}')")
+    return connection

@@ -1,0 +1,305 @@
+"""Every table of the graph as data: the one place where stages meet.
+
+Belongs here: names, keys, columns, dtypes, units, nullability, meaning, and the check that a frame
+fits. Does not belong here: how a table is filled (stages), stored (storage) or judged good enough
+(checks). Storage checks each frame on its way in and out; the Great Expectations suites, Dagster's
+column metadata and the README's table of tables are derived from what stands here.
+
+One thing, one name: asset = table = constant = heading.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from distill_assets.errors import TableShapeError, name_culprits
+from distill_assets.identity import hash_rows
+
+
+class Field(NamedTuple):
+    """One column: polars dtype, meaning with unit, whether null is allowed, its closed set of values."""
+
+    dtype: type[pl.DataType]
+    meaning: str
+    nullable: bool = False
+    allowed: tuple[str, ...] | None = None
+
+
+class TableSpec(NamedTuple):
+    """One table: name, meaning, key columns, fields in column order, and columns outside its identity.
+
+    `unversioned` columns say how a row came to be stored (where in which file, after how many
+    attempts); two tables that differ in them alone have the same data version.
+    """
+
+    name: str
+    meaning: str
+    key: tuple[str, ...]
+    fields: dict[str, Field]
+    unversioned: tuple[str, ...] = ()
+
+
+S, I, F, B = pl.String, pl.Int64, pl.Float64, pl.Boolean
+
+DATABASES = TableSpec(
+    "databases",
+    "The databases that questions are asked about, each as a schema card and two or more differently filled instances.",
+    ("database", "instance"),
+    {
+        "database": Field(S, "name of the database in the recipe"),
+        "instance": Field(I, "0 is the database as written; 1 and up are refilled with other rows"),
+        "schema_id": Field(S, "content id of the schema card"),
+        "card": Field(S, "schema card as JSON: tables, documentation, types, keys, sample values"),
+        "content_id": Field(S, "content id of all rows of this instance; also its file name"),
+        "n_tables": Field(I, "tables in the database"),
+        "n_rows": Field(I, "rows over all its tables"),
+    },
+)
+
+SEED_CORPUS = TableSpec(
+    "seed_corpus",
+    "What prompts are made from: topics and example questions, normalised, one row a seed.",
+    ("seed_id",),
+    {
+        "seed_id": Field(S, "content id of database, kind and text"),
+        "database": Field(S, "database that the seed speaks of"),
+        "kind": Field(S, "what the text is", allowed=("topic", "question", "document")),
+        "text": Field(S, "the seed's text with white space folded"),
+        "licence": Field(S, "licence of the seed's text"),
+        "source_file": Field(S, "file inside the recipe that holds the seed"),
+    },
+    unversioned=("source_file",),
+)
+
+HOLDOUT = TableSpec(
+    "holdout",
+    "Real questions that are never trained on: they decontaminate the dataset and measure the student.",
+    ("item_id",),
+    {
+        "item_id": Field(S, "content id of database and question"),
+        "database": Field(S, "database that the question is asked about"),
+        "question": Field(S, "the question as a person asked it"),
+        "gold_sql": Field(S, "query whose result is the right answer"),
+        "gold_checked": Field(I, "instances on which the query ran"),
+    },
+)
+
+RAW_GENERATIONS = TableSpec(
+    "raw_generations",
+    "One row a completion: what was asked, what came back, and which endpoint answered.",
+    ("generation_id",),
+    {
+        "generation_id": Field(S, "content id of request_id and reply"),
+        "request_id": Field(S, "content id of the request: provider, body, sample index"),
+        "seed_id": Field(S, "seed that the request was made from"),
+        "sample_ix": Field(I, "which of the samples of that seed"),
+        "database": Field(S, "database that the question is asked about"),
+        "prompt_id": Field(S, "prompt file with version and content hash"),
+        "question": Field(S, "the question that the teacher wrote", nullable=True),
+        "trace": Field(S, "the teacher's step-by-step reasoning", nullable=True),
+        "completion": Field(S, "the SQL that the teacher wrote", nullable=True),
+        "generation_status": Field(S, "how the request ended", allowed=("ok", "invalid", "truncated", "refused", "error")),
+        "error": Field(S, "what went wrong, redacted", nullable=True),
+        "teacher": Field(S, "teacher as the recipe names it, with version"),
+        "provider": Field(S, "host that was asked, or embedded"),
+        "served_model": Field(S, "model that answered, by its own word", nullable=True),
+        "system_fingerprint": Field(S, "the endpoint's fingerprint of its set-up", nullable=True),
+        "response_id": Field(S, "the endpoint's id of the reply", nullable=True),
+        "finish_reason": Field(S, "why the endpoint stopped writing", nullable=True),
+        "prompt_tokens": Field(I, "tokens read, as billed"),
+        "completion_tokens": Field(I, "tokens written, as billed"),
+    },
+)
+
+PLANTED_ERRORS = TableSpec(
+    "planted_errors",
+    "The embedded teacher's own record of the errors it planted; judging never reads it.",
+    ("generation_id",),
+    {
+        "generation_id": Field(S, "the generation that carries the error"),
+        "planted_error": Field(S, "kind of the planted error"),
+    },
+)
+
+VERDICT_STATES = ("passed", "failed", "unscored")
+
+VERDICTS = TableSpec(
+    "verdicts",
+    "One row a generation, judge and criterion: passed, failed or unscored, with the reason.",
+    ("generation_id", "judge", "criterion"),
+    {
+        "generation_id": Field(S, "the generation judged"),
+        "judge": Field(S, "who judged, with version"),
+        "criterion": Field(S, "what was judged"),
+        "verdict_status": Field(S, "the verdict", allowed=VERDICT_STATES),
+        "score": Field(F, "0 to 1; null when unscored", nullable=True),
+        "reason": Field(S, "why, in words", nullable=True),
+        "judge_key": Field(S, "content id of all that decides this generation's verdicts"),
+    },
+)
+
+JUDGED_SAMPLES = TableSpec(
+    "judged_samples",
+    "One row a generation with its settled verdict: accepted, rejected or unscored.",
+    ("sample_id",),
+    {
+        "sample_id": Field(S, "the generation's id"),
+        "seed_id": Field(S, "seed that it was made from"),
+        "database": Field(S, "database that the question is asked about"),
+        "question": Field(S, "the question", nullable=True),
+        "trace": Field(S, "the reasoning", nullable=True),
+        "sql": Field(S, "the query", nullable=True),
+        "teacher": Field(S, "teacher as the recipe names it, with version"),
+        "served_model": Field(S, "model that answered", nullable=True),
+        "sample_status": Field(S, "the settled verdict", allowed=("accepted", "rejected", "unscored")),
+        "reason": Field(S, "first failed or unscored criterion; null when accepted", nullable=True),
+    },
+)
+
+CURATION_MARKS = TableSpec(
+    "curation_marks",
+    "Findings about judged samples; a mark drops nothing.",
+    ("sample_id",),
+    {
+        "sample_id": Field(S, "the sample marked"),
+        "duplicate_of": Field(S, "the representative of its cluster, when it is another", nullable=True),
+        "duplicate_kind": Field(S, "how they are alike", nullable=True, allowed=("exact", "near")),
+        "similarity": Field(F, "Jaccard similarity of word 2-grams, 0 to 1", nullable=True),
+        "contaminated_by": Field(S, "the holdout item that it overlaps", nullable=True),
+        "contamination_rule": Field(S, "the rule that fired", nullable=True),
+        "contamination_span": Field(S, "the overlapping words", nullable=True),
+    },
+)
+
+TRAINING_DATASET = TableSpec(
+    "training_dataset",
+    "What the student learns from, rendered as prompt and completion, with a synthetic held-out split.",
+    ("sample_id",),
+    {
+        "sample_id": Field(S, "the sample's id"),
+        "seed_id": Field(S, "seed that it was made from"),
+        "database": Field(S, "database that the question is asked about"),
+        "question": Field(S, "the question"),
+        "sql": Field(S, "the query"),
+        "prompt": Field(S, "text before the answer, as the student sees it"),
+        "completion": Field(S, "text that the student learns to write"),
+        "teacher": Field(S, "teacher as the recipe names it, with version"),
+        "split": Field(S, "train, or heldout for the synthetic evaluation", allowed=("train", "heldout")),
+    },
+)
+
+DROP_REASONS = (
+    "unscored", "rejected", "contaminated", "exact_duplicate", "near_duplicate", "over_limit",
+)  # fmt: skip
+
+DROPPED_SAMPLES = TableSpec(
+    "dropped_samples",
+    "The quarantine: every judged sample that is not in training_dataset, each with exactly one reason.",
+    ("sample_id",),
+    {
+        "sample_id": Field(S, "the sample's id"),
+        "seed_id": Field(S, "seed that it was made from"),
+        "database": Field(S, "database that the question is asked about"),
+        "question": Field(S, "the question", nullable=True),
+        "sql": Field(S, "the query", nullable=True),
+        "drop_reason": Field(S, "why it left; the first that applies in this order", allowed=DROP_REASONS),
+        "evidence": Field(S, "the failed criterion, the representative or the holdout item", nullable=True),
+    },
+)
+
+EVAL_RESULTS = TableSpec(
+    "eval_results",
+    "One row an item and model: the answer, whether it is right, and if not why.",
+    ("item_id", "model_role"),
+    {
+        "item_id": Field(S, "holdout item, or held-out sample"),
+        "source": Field(S, "who wrote the question", allowed=("human", "synthetic")),
+        "model_role": Field(S, "who answered", allowed=("student", "base", "teacher")),
+        "model_name": Field(S, "model with revision"),
+        "database": Field(S, "database that the question is asked about"),
+        "question": Field(S, "the question"),
+        "gold_sql": Field(S, "query whose result is the right answer"),
+        "answer_sql": Field(S, "query that the model wrote"),
+        "is_valid": Field(B, "the query ran on every instance"),
+        "is_correct": Field(B, "its result equals the gold result on every instance"),
+        "error_kind": Field(S, "why it is wrong", nullable=True),
+        "is_seen_value": Field(B, "every literal of the gold query is in the training split"),
+        "features": Field(S, "SQL features of the gold query, sorted, comma-separated"),
+        "n_prompt_tokens": Field(I, "tokens of the prompt"),
+        "n_completion_tokens": Field(I, "tokens of the answer"),
+        "answer_key": Field(S, "content id of model revision, prompt and decoding"),
+    },
+)
+
+TABLES: dict[str, TableSpec] = {
+    spec.name: spec
+    for spec in (
+        DATABASES, SEED_CORPUS, HOLDOUT, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, JUDGED_SAMPLES,
+        CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
+    )
+}  # fmt: skip
+
+
+def build_frame(spec: TableSpec, rows: list[dict[str, object]]) -> pl.DataFrame:
+    """Make a frame of `rows` with the table's dtypes, sorted by its key."""
+    frame = pl.DataFrame(rows, schema={name: field.dtype for name, field in spec.fields.items()}, orient="row")
+    return frame.sort(list(spec.key))
+
+
+def check_frame(spec: TableSpec, frame: pl.DataFrame) -> None:
+    """Refuse a frame that is not this table.
+
+    Raises:
+        TableShapeError: a column is missing, extra or of another dtype, a null stands where none
+            may, a value is outside its closed set, or a key occurs twice.
+    """
+    problems = _dtype_problems(spec, frame) or _content_problems(spec, frame)
+    if problems:
+        raise TableShapeError(
+            f"{spec.name}: {name_culprits(problems)}. Fix the function that built it; nothing was written."
+        )
+
+
+def _dtype_problems(spec: TableSpec, frame: pl.DataFrame) -> list[str]:
+    got = dict(frame.schema)
+    wrong = [
+        f"column '{name}' (expected {field.dtype.__name__}, got {got.get(name, 'nothing')})"
+        for name, field in spec.fields.items()
+        if got.get(name) != field.dtype
+    ]
+    return wrong + [f"column '{name}' (expected nothing)" for name in got if name not in spec.fields]
+
+
+def _content_problems(spec: TableSpec, frame: pl.DataFrame) -> list[str]:
+    problems = []
+    for name, field in spec.fields.items():
+        if not field.nullable and (n := frame[name].null_count()):
+            problems.append(f"column '{name}' has {n} nulls")
+        if field.allowed is not None:
+            stray = frame.filter(pl.col(name).is_not_null() & ~pl.col(name).is_in(list(field.allowed)))
+            if stray.height:
+                problems.append(f"column '{name}' holds {stray[name][0]!r}")
+    if n := frame.height - frame.select(spec.key).n_unique():
+        problems.append(f"key {spec.key} repeats {n} times")
+    return problems
+
+
+def hash_frame(spec: TableSpec, frame: pl.DataFrame) -> str:
+    """Return the table's data version: 32 hex characters, free of row order and unversioned columns."""
+    columns = [name for name in spec.fields if name not in spec.unversioned]
+    return hash_rows(frame.select(columns).iter_rows(named=True))[:32]
+
+
+def describe_tables() -> str:
+    """Return the table of tables as markdown, as it stands in docs/tables.md."""
+    parts = ["# Tables", "", "Made by `make docs` from `distill_assets/tables.py`.", ""]
+    for spec in TABLES.values():
+        parts += [f"## {spec.name}", "", f"{spec.meaning} Key: {', '.join(f'`{k}`' for k in spec.key)}.", ""]
+        parts += ["| column | type | null | meaning |", "|---|---|---|---|"]
+        for name, field in spec.fields.items():
+            allowed = f" (one of {', '.join(field.allowed)})" if field.allowed else ""
+            parts.append(f"| `{name}` | {field.dtype.__name__} | {'yes' if field.nullable else 'no'} | {field.meaning}{allowed} |")
+        parts.append("")
+    return "\n".join(parts)
