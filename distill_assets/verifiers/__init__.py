@@ -1,0 +1,1 @@
+"""Deterministic checks of an answer: no model, no Dagster; the registry is the seam for more."""

@@ -1,0 +1,55 @@
+"""The seam for verifiers: what one is, and the names a recipe may ask for.
+
+Belongs here: the protocol and the dict of factories. Does not belong here: any check itself. To add a
+verifier, write a factory that returns an object with `verify` and name it in VERIFIERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from distill_assets.errors import RecipeError
+
+STATUSES = ("passed", "failed", "unscored")
+
+
+class Verdict(NamedTuple):
+    """What a verifier found.
+
+    `status` is one of STATUSES; `score` is 0..1, None when unscored; `reason` is one line for people;
+    `evidence` is plain JSON-able detail.
+    """
+
+    status: str
+    score: float | None
+    reason: str
+    evidence: dict[str, object]
+
+
+class Verifier(Protocol):
+    """A deterministic check of an answer, with or without a known right answer."""
+
+    def verify(self, answer: str, gold: str | None) -> Verdict:
+        """Check `answer`; without a gold answer, check what can be checked without one."""
+        ...
+
+
+def _make_sql(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.sql.verify import SqlVerifier
+
+    return SqlVerifier(*args, **kwargs)
+
+
+VERIFIERS: dict[str, Callable[..., Verifier]] = {"sql": _make_sql}
+
+
+def get_verifier(name: str) -> Callable[..., Verifier]:
+    """Return the factory called `name`.
+
+    Raises:
+        RecipeError: when no verifier has that name.
+    """
+    if name not in VERIFIERS:
+        raise RecipeError(f"no verifier '{name}' (known: {', '.join(sorted(VERIFIERS))}). Correct it in recipe.yaml.")
+    return VERIFIERS[name]
