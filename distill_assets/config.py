@@ -119,7 +119,7 @@ class ThresholdSpec(Spec):
     max_unscored_frac: float = Field(0.2, ge=0, le=1)
     min_accept_frac: float = Field(0.5, ge=0, le=1)
     min_training_rows: int = Field(50, ge=1)
-    max_contaminated_frac: float = Field(0.1, ge=0, le=1)
+    forbidden_pattern: str | None = None
 
 
 # One dial sets the rest: what a scale changes against the defaults above. Sizes are measured in
@@ -299,3 +299,8 @@ def built_in_recipe(name: str) -> Path:
 def count_cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def export_setting(variable: str, value: str) -> None:
+    """Set an environment variable for libraries and child processes that read it."""
+    os.environ[variable] = value

@@ -1,7 +1,7 @@
 """Immutable snapshots: every table as `tables/<recipe>/<table>/<data_version>.parquet`.
 
 Belongs here: writing and reading tables, reports and locks of the workspace folder, and the DuckDB
-connection that queries them. Does not belong here: what a table holds (tables) or which version a
+views that query them. Does not belong here: what a table holds (tables) or which version a
 step reads (gates).
 
 A file is written under a temporary name, fsynced and renamed, so a table is there whole or not at
@@ -32,6 +32,10 @@ class Workspace(NamedTuple):
     def table_file(self, recipe: str, table: str, version: str) -> Path:
         """Where a table's snapshot lies."""
         return self.root / "tables" / recipe / table / f"{version}.parquet"
+
+    def database_file(self, recipe: str, database: str, instance: int, content_id: str) -> Path:
+        """Where an instance of a recipe's database lies."""
+        return self.root / "databases" / recipe / f"{database}-{instance}-{content_id}.duckdb"
 
     def folder(self, kind: str, recipe: str) -> Path:
         """A recipe's folder for `kind`: checkpoints, databases, journal, reports, work, checks."""
@@ -166,19 +170,30 @@ def hold_lock(file: Path, holder: str) -> Iterator[None]:
         yield
 
 
+def find_instances(workspace: Workspace, recipe: str, databases: pl.DataFrame) -> dict[str, dict[int, Path]]:
+    """Return database -> instance -> file for a databases table.
+
+    Raises:
+        StorageError: a file is gone.
+    """
+    found: dict[str, dict[int, Path]] = {}
+    for row in databases.sort("database", "instance").iter_rows(named=True):
+        file = workspace.database_file(recipe, row["database"], row["instance"], row["content_id"])
+        if not file.is_file():
+            raise StorageError(f"{file} is gone. Nothing was changed. Materialize {recipe}/databases again.")
+        found.setdefault(row["database"], {})[row["instance"]] = file
+    return found
+
+
 def list_versions(workspace: Workspace, recipe: str, table: str) -> list[str]:
     """Versions of a table that are stored, oldest file first."""
     files = (workspace.root / "tables" / recipe / table).glob("*.parquet")
     return [file.stem for file in sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.name))]
 
 
-def connect_tables(workspace: Workspace, recipe: str, versions: dict[str, str]):
-    """Open an in-memory DuckDB with one view per table of `versions` (table -> data version)."""
-    import duckdb
-
-    connection = duckdb.connect()
+def connect_tables(connection, workspace: Workspace, recipe: str, versions: dict[str, str]) -> None:
+    """Make one view per table of `versions` (table -> data version) in a DuckDB connection."""
     for table, version in sorted(versions.items()):
         if table in TABLES and (file := workspace.table_file(recipe, table, version)).exists():
             path = str(file).replace("'", "''")
             connection.execute(f"create view {table} as select * from read_parquet('{path}')")
-    return connection

@@ -170,6 +170,7 @@ CURATION_MARKS = TableSpec(
         "contaminated_by": Field(S, "the holdout item that it overlaps", nullable=True),
         "contamination_rule": Field(S, "the rule that fired", nullable=True),
         "contamination_span": Field(S, "the overlapping words", nullable=True),
+        "rule_key": Field(S, "content id of the holdout and the rule that the sample was held against"),
     },
 )
 

@@ -1,0 +1,148 @@
+"""When to rebuild: watching a recipe's files, and the level-triggered rebuild condition.
+
+Belongs here: what is out of date and why, external file assets, sensors. Does not belong here: how to
+rebuild (definitions, cli).
+
+An asset is out of date when its code version, or the data version of a direct input, differs from
+what its latest materialization recorded. That is not transitive: a rebuild with equal content leaves
+everything below it fresh. The condition looks at this state and not at events, so nothing is lost
+while the sensor is off; a failed asset is tried again only after its inputs or code changed.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+
+from distill_assets.config import RecipeFolder
+from distill_assets.gates import DATA_VERSION_TAG, asset_key, latest_version
+from distill_assets.identity import hash_file, make_id
+
+CODE_VERSION_TAG = "dagster/code_version"
+INPUT_VERSION_TAG = "dagster/input_data_version/"
+SENSOR_INTERVAL_S = 10
+
+
+class WatchedFiles(NamedTuple):
+    """An external asset: its name, what its files are, and their paths."""
+
+    name: str
+    meaning: str
+    paths: tuple[Path, ...]
+
+
+def list_watched(folder: RecipeFolder) -> list[WatchedFiles]:
+    """The files of a recipe that a person edits, by the asset that reads them."""
+    recipe, path = folder
+    seeds = sorted({file for pattern in recipe.seeds for file in path.glob(pattern) if file.is_file()})
+    databases = tuple(path / source for source in recipe.databases.values())
+    return [
+        WatchedFiles("seed_files", "Seed files of the recipe, as a person edits them.", tuple(seeds)),
+        WatchedFiles("holdout_file", "The file of real questions with gold SQL.", (path / recipe.holdout,)),
+        WatchedFiles("database_files", "The databases' scripts or files.", databases),
+    ]
+
+
+def hash_watched(watched: WatchedFiles) -> str:
+    """Content version of the files; a missing one counts as missing."""
+    return make_id([[file.name, hash_file(file) if file.is_file() else None] for file in watched.paths])
+
+
+def build_file_specs(folder: RecipeFolder) -> list[dg.AssetSpec]:
+    """External assets for a recipe's files."""
+    return [
+        dg.AssetSpec(
+            asset_key(folder.recipe.name, watched.name),
+            description=watched.meaning,
+            group_name="files",
+            kinds={"file"},
+            owners=list(folder.recipe.owners),
+        )
+        for watched in list_watched(folder)
+    ]
+
+
+def observe_files(folder: RecipeFolder, instance: dg.DagsterInstance) -> list[dg.AssetMaterialization]:
+    """Runless materializations for the watched files whose content differs from what was last reported."""
+    events = []
+    for watched in list_watched(folder):
+        key, version = asset_key(folder.recipe.name, watched.name), hash_watched(watched)
+        if latest_version(instance, key) != version:
+            metadata = {"n_files": len(watched.paths), "files": dg.MetadataValue.json([file.name for file in watched.paths])}
+            events.append(dg.AssetMaterialization(key, metadata=metadata, tags={DATA_VERSION_TAG: version}))
+    return events
+
+
+def report_files(folder: RecipeFolder, instance: dg.DagsterInstance) -> None:
+    """Record the present content of the watched files."""
+    for event in observe_files(folder, instance):
+        instance.report_runless_asset_event(event)
+
+
+def find_causes(instance: dg.DagsterInstance, graph, key: dg.AssetKey) -> list[str]:
+    """Why the asset is out of date; empty when it is fresh.
+
+    Args:
+        graph: a Dagster asset graph that holds `key` and its direct parents.
+    """
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event else None
+    if materialization is None:
+        return ["never materialized"]
+    node, tags = graph.get(key), materialization.tags or {}
+    causes = ["code"] if node.code_version != tags.get(CODE_VERSION_TAG) else []
+    for parent in sorted(node.parent_keys):
+        if latest_version(instance, parent) != tags.get(INPUT_VERSION_TAG + parent.to_user_string()):
+            causes.append(parent.to_user_string())
+    return causes
+
+
+class OutOfDate(dg.AutomationCondition):
+    """True while `find_causes` finds one."""
+
+    @property
+    def name(self) -> str:
+        """The condition's label in the UI."""
+        return "out_of_date"
+
+    def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:
+        """Select the asset when it is out of date."""
+        is_hit = bool(find_causes(context.asset_graph_view.instance, context.asset_graph, context.key))
+        return dg.AutomationResult(context, context.candidate_subset if is_hit else context.get_empty_subset())
+
+
+def rebuild_condition() -> dg.AutomationCondition:
+    """Rebuild when out of date, one attempt per change (docs/adr/0004)."""
+    c = dg.AutomationCondition
+    retry = (c.any_deps_updated() | c.code_version_changed()).since_last_handled()
+    return (
+        OutOfDate()
+        & ~c.any_deps_missing()
+        & ~c.any_deps_in_progress()
+        & ~c.in_progress()
+        & c.all_deps_blocking_checks_passed()
+        & (~c.execution_failed() | retry)
+    ).with_label("rebuild_when_out_of_date")
+
+
+def build_sensors(folder: RecipeFolder) -> list[dg.SensorDefinition]:
+    """A sensor that watches the recipe's files, and one that rebuilds what is out of date."""
+    name = folder.recipe.name
+
+    @dg.sensor(
+        name=f"{name}_files_sensor",
+        minimum_interval_seconds=SENSOR_INTERVAL_S,
+        description="Records a new version of the recipe's files when their content changes.",
+    )
+    def watch_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        events = observe_files(folder, context.instance)
+        return dg.SensorResult(asset_events=events) if events else dg.SkipReason("no file changed")
+
+    rebuild = dg.AutomationConditionSensorDefinition(
+        f"{name}_rebuild_sensor",
+        target=dg.AssetSelection.key_prefixes([name]),
+        use_user_code_server=True,
+        minimum_interval_seconds=SENSOR_INTERVAL_S,
+        description="Rebuilds what is out of date, layer by layer. Off until switched on: training costs time.",
+    )
+    return [watch_files, rebuild]

@@ -1,0 +1,226 @@
+"""Data-quality gates: Great Expectations suites derived from tables.py and the recipe's thresholds.
+
+Belongs here: which expectations a table has, running them in one step a table, and showing failing
+rows. Does not belong here: what a check's result prevents (gates).
+
+Great Expectations is imported when a check runs. The frame goes over as pandas (there is no Polars
+engine), and `batch.validate` is used rather than a stored validation, which breaks on numpy scalars.
+Blocking checks only ever fail with ERROR; a warning is a check of its own that blocks nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import dagster as dg
+import polars as pl
+
+from distill_assets.config import Recipe, ThresholdSpec
+from distill_assets.gates import asset_key, latest_version
+from distill_assets.storage import Workspace, read_table
+from distill_assets.tables import (
+    EVAL_RESULTS,
+    HOLDOUT,
+    JUDGED_SAMPLES,
+    RAW_GENERATIONS,
+    SEED_CORPUS,
+    TRAINING_DATASET,
+    TableSpec,
+)
+
+MAX_FAILING_ROWS = 10
+MAX_CELL_CHARS = 100
+
+
+class Expectation(NamedTuple):
+    """One Great Expectations expectation, by its registered type and keywords."""
+
+    type: str
+    kwargs: dict[str, Any]
+
+
+class Check(NamedTuple):
+    """One asset check: a named group of expectations that blocks, or only warns."""
+
+    name: str
+    meaning: str
+    expectations: tuple[Expectation, ...]
+    blocking: bool = True
+
+
+def expect(type_: str, **kwargs: Any) -> Expectation:
+    """Shorthand for an expectation."""
+    return Expectation(f"expect_{type_}", kwargs)
+
+
+def shape_check(table: TableSpec) -> Check:
+    """What tables.py promises: nulls, closed sets and the key."""
+    expectations = [expect("column_values_to_not_be_null", column=n) for n, f in table.fields.items() if not f.nullable]
+    expectations += [
+        expect("column_values_to_be_in_set", column=n, value_set=list(f.allowed)) for n, f in table.fields.items() if f.allowed
+    ]
+    if len(table.key) == 1:
+        expectations.append(expect("column_values_to_be_unique", column=table.key[0]))
+    else:
+        expectations.append(expect("compound_columns_to_be_unique", column_list=list(table.key)))
+    return Check("shape", f"{table.name} is as tables.py says", tuple(expectations))
+
+
+def plan_checks(thresholds: ThresholdSpec) -> dict[str, tuple[Check, ...]]:
+    """Checks by table name."""
+    t = thresholds
+    return {
+        SEED_CORPUS.name: (
+            shape_check(SEED_CORPUS),
+            _min_rows(t.min_seeds),
+            *_forbidden_text(t, ("text",)),
+        ),
+        HOLDOUT.name: (shape_check(HOLDOUT), _min_rows(t.min_holdout_items)),
+        RAW_GENERATIONS.name: (
+            shape_check(RAW_GENERATIONS),
+            Check(
+                "error_share",
+                f"at most {t.max_error_frac:.0%} of the requests ended in an error",
+                (expect("column_values_to_not_be_in_set", column="generation_status", value_set=["error"], mostly=1 - t.max_error_frac),),
+                blocking=False,
+            ),
+        ),
+        JUDGED_SAMPLES.name: (
+            shape_check(JUDGED_SAMPLES),
+            Check(
+                "accept_rate",
+                f"at least {t.min_accept_frac:.0%} of the samples are accepted",
+                (expect("column_values_to_be_in_set", column="sample_status", value_set=["accepted"], mostly=t.min_accept_frac),),
+            ),
+            Check(
+                "unscored_share",
+                f"at most {t.max_unscored_frac:.0%} of the samples are unscored",
+                (expect("column_values_to_not_be_in_set", column="sample_status", value_set=["unscored"], mostly=1 - t.max_unscored_frac),),
+            ),
+        ),
+        TRAINING_DATASET.name: (
+            shape_check(TRAINING_DATASET),
+            _min_rows(t.min_training_rows),
+            Check(
+                "one_select",
+                "each completion is one SELECT",
+                (expect("column_values_to_match_regex", column="sql", regex=r"(?is)^\s*(select|with)\b[^;]*;?\s*$"),),
+            ),
+            *_forbidden_text(t, ("question", "sql")),
+        ),
+        EVAL_RESULTS.name: (shape_check(EVAL_RESULTS),),
+    }
+
+
+def _min_rows(n: int) -> Check:
+    return Check("enough_rows", f"at least {n} rows", (expect("table_row_count_to_be_between", min_value=n),))
+
+
+def _forbidden_text(t: ThresholdSpec, columns: tuple[str, ...]) -> tuple[Check, ...]:
+    if t.forbidden_pattern is None:
+        return ()
+    expectations = tuple(expect("column_values_to_not_match_regex", column=c, regex=t.forbidden_pattern) for c in columns)
+    return (Check("no_forbidden_text", f"no row matches {t.forbidden_pattern!r}", expectations),)
+
+
+def blocking_keys(recipe: Recipe, tables: Iterable[str]) -> list[dg.AssetCheckKey]:
+    """Keys of the blocking checks on `tables`."""
+    planned = plan_checks(recipe.thresholds)
+    return [
+        dg.AssetCheckKey(asset_key(recipe.name, table), check.name)
+        for table in tables
+        for check in planned.get(table, ())
+        if check.blocking
+    ]
+
+
+def build_checks(recipe: Recipe, tables: Iterable[TableSpec]) -> list[dg.AssetChecksDefinition]:
+    """One check step a table, with all its checks."""
+    planned = plan_checks(recipe.thresholds)
+    return [_build_table_checks(recipe, table, planned[table.name]) for table in tables if table.name in planned]
+
+
+def _build_table_checks(recipe: Recipe, table: TableSpec, checks: tuple[Check, ...]) -> dg.AssetChecksDefinition:
+    key = asset_key(recipe.name, table.name)
+    specs = [dg.AssetCheckSpec(c.name, asset=key, description=c.meaning, blocking=c.blocking) for c in checks]
+
+    @dg.multi_asset_check(name=f"{recipe.name}__{table.name}__checks", specs=specs, can_subset=True)
+    def run_checks(
+        context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterator[dg.AssetCheckResult]:
+        version = latest_version(context.instance, key)
+        frame = read_table(workspace, recipe.name, table, str(version))
+        wanted = {check_key.name for check_key in context.selected_asset_check_keys}
+        chosen = [check for check in checks if check.name in wanted]
+        results = validate_frame(frame, table, chosen)
+        for check in chosen:
+            yield _report_check(key, check, results[check.name], frame)
+
+    return run_checks
+
+
+def validate_frame(frame: pl.DataFrame, table: TableSpec, checks: list[Check]) -> dict[str, list[dict[str, Any]]]:
+    """Run `checks` on `frame`; return the plain results of each check's expectations."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    gx_context = gx.get_context(mode="ephemeral")
+    gx_context.enable_analytics(False)
+    gx_context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    batch = (
+        gx_context.data_sources.add_pandas("frames").add_dataframe_asset(table.name).add_batch_definition_whole_dataframe("all")
+    ).get_batch({"dataframe": frame.to_pandas()})
+    out: dict[str, list[dict[str, Any]]] = {}
+    for check in checks:
+        suite = gx.ExpectationSuite(name=f"{table.name}.{check.name}")
+        for item in check.expectations:
+            suite.add_expectation(get_expectation_impl(item.type)(**item.kwargs))
+        outcome = batch.validate(suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": list(table.key)})
+        out[check.name] = [result.to_json_dict() for result in outcome.results]
+    return out
+
+
+def _report_check(key: dg.AssetKey, check: Check, results: list[dict[str, Any]], frame: pl.DataFrame) -> dg.AssetCheckResult:
+    failed = [result for result in results if not result["success"]]
+    unexpected = sum(int(result["result"].get("unexpected_count") or 0) for result in failed)
+    metadata: dict[str, Any] = {
+        "n_expectations": len(results),
+        "n_failed_expectations": len(failed),
+        "n_failing_rows": unexpected,
+        "expectations": dg.MetadataValue.table([_show_expectation(result) for result in results]),
+    }
+    if rows := _failing_rows(failed):
+        metadata["failing_rows"] = dg.MetadataValue.table(rows)
+    return dg.AssetCheckResult(
+        passed=not failed,
+        asset_key=key,
+        check_name=check.name,
+        severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+        description=check.meaning if not failed else f"not so: {check.meaning}",
+    )
+
+
+def _show_expectation(result: dict[str, Any]) -> dg.TableRecord:
+    config, outcome = result["expectation_config"], result["result"]
+    on = config["kwargs"].get("column") or ", ".join(config["kwargs"].get("column_list", ())) or "table"
+    observed = outcome.get("observed_value")
+    return dg.TableRecord(
+        {
+            "expectation": config["type"].removeprefix("expect_"),
+            "on": on,
+            "passed": bool(result["success"]),
+            "unexpected_rows": int(outcome.get("unexpected_count") or 0),
+            "observed": "" if observed is None else str(observed)[:MAX_CELL_CHARS],
+        }
+    )
+
+
+def _failing_rows(failed: list[dict[str, Any]]) -> list[dg.TableRecord]:
+    rows = []
+    for result in failed:
+        column = result["expectation_config"]["kwargs"].get("column", "")
+        for row in (result["result"].get("unexpected_index_list") or [])[:MAX_FAILING_ROWS]:
+            key = ", ".join(str(value) for name, value in row.items() if name != column)
+            rows.append(dg.TableRecord({"row": key, "column": column, "value": str(row.get(column))[:MAX_CELL_CHARS]}))
+    return rows[:MAX_FAILING_ROWS]

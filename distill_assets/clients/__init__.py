@@ -1,0 +1,1 @@
+"""Who answers a prompt: teachers, the student, and the base models they start from."""

@@ -1,0 +1,117 @@
+"""`distill run`: bring a recipe's graph up to date in this process.
+
+Belongs here: which assets to run in which wave, and telling how it went. Does not belong here: the
+assets themselves.
+
+A wave is what is out of date and has no out-of-date parent, plus everything below it that was never
+materialized. After a wave, staleness is asked anew, so equal content stops the rebuild, and a run
+with nothing to do sends nothing. A first run is one wave: one run in the Dagster UI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import dagster as dg
+
+from distill_assets.automation import find_causes, report_files
+from distill_assets.commands.doctor import reap_runs
+from distill_assets.commands.instance import holder_name
+from distill_assets.commands.liveness import HOST_TAG, process_name
+from distill_assets.config import RecipeFolder, home_folder
+from distill_assets.definitions import build_definitions
+from distill_assets.errors import DistillError
+from distill_assets.gates import asset_key, gate_problems
+from distill_assets.checks import blocking_keys
+from distill_assets.storage import hold_lock
+from distill_assets.tables import TABLES
+
+
+class RunReport(NamedTuple):
+    """What `distill run` did: waves of asset names, and the errors of failed steps."""
+
+    waves: list[list[str]]
+    errors: list[str]
+
+
+def run_recipe(
+    folder: RecipeFolder, instance: dg.DagsterInstance, select: list[str], say: Callable[[str], None]
+) -> RunReport:
+    """Materialize what is out of date, wave by wave, under the recipe's lock.
+
+    Args:
+        select: asset names to bring up to date with their ancestors; empty means all.
+
+    Raises:
+        LockedError: another run of this recipe is going on in this workspace.
+    """
+    name = folder.recipe.name
+    with hold_lock(home_folder() / "locks" / f"{name}.lock", holder_name(f"distill run {name}")):
+        for reaped in reap_runs(instance, name):
+            say(f"run {reaped[:8]} had lost its process; it is marked as failed")
+        defs = build_definitions([folder])
+        job = defs.resolve_implicit_global_asset_job_def()
+        graph = job.asset_layer.asset_graph
+        wanted = _find_wanted(graph, name, select)
+        waves: list[list[str]] = []
+        while True:
+            report_files(folder, instance)
+            wave = plan_wave(instance, graph, wanted)
+            if not wave:
+                return RunReport(waves, _unchecked(instance, folder, wanted))
+            if waves and [key.path[-1] for key in wave] in waves:
+                raise DistillError(f"{', '.join(waves[-1])} stays out of date after a rebuild. Nothing more was run.")
+            waves.append([key.path[-1] for key in wave])
+            if errors := _run_wave(job, instance, wave, graph):
+                return RunReport(waves, errors)
+
+
+def _find_wanted(graph, recipe: str, select: list[str]) -> set[dg.AssetKey]:
+    keys = set(graph.materializable_asset_keys)
+    if not select:
+        return keys
+    wanted: set[dg.AssetKey] = set()
+    for name in select:
+        key = asset_key(recipe, name)
+        if key not in keys:
+            known = ", ".join(sorted(k.path[-1] for k in keys))
+            raise DistillError(f"recipe '{recipe}' has no asset '{name}'. Nothing was run. Known: {known}")
+        wanted |= {key} | {k for k in graph.get_ancestor_asset_keys(key) if k in keys}
+    return wanted
+
+
+def plan_wave(instance: dg.DagsterInstance, graph, wanted: set[dg.AssetKey]) -> list[dg.AssetKey]:
+    """The next assets to run, parents before children; empty when all of `wanted` is fresh."""
+    stale = {key for key in wanted if find_causes(instance, graph, key)}
+    missing = {key for key in stale if instance.get_latest_materialization_event(key) is None}
+    wave: list[dg.AssetKey] = []
+    for key in graph.toposorted_asset_keys:
+        ancestors = graph.get_ancestor_asset_keys(key)
+        if key in stale and (not ancestors & stale or (key in missing and (ancestors & stale) <= set(wave))):
+            wave.append(key)
+    return wave
+
+
+def _run_wave(job, instance: dg.DagsterInstance, wave: list[dg.AssetKey], graph) -> list[str]:
+    checks = {key for key in graph.asset_check_keys if key.asset_key in wave}
+    subset = job.get_subset(asset_selection=set(wave), asset_check_selection=checks)
+    result = subset.execute_in_process(instance=instance, raise_on_error=False, tags={HOST_TAG: process_name()})
+    if result.success:
+        return []
+    return [_show_failure(event) for event in result.all_events if event.is_step_failure] or ["the run failed"]
+
+
+def _show_failure(event) -> str:
+    error = event.step_failure_data.error
+    while error.cause is not None and error.cls_name not in ("Failure",):
+        error = error.cause
+    failure = event.step_failure_data.user_failure_data
+    text = failure.description if failure and failure.description else error.message.strip()
+    return f"{event.step_key.split('__')[-1]}: {text}"
+
+
+def _unchecked(instance: dg.DagsterInstance, folder: RecipeFolder, wanted: set[dg.AssetKey]) -> list[str]:
+    """Blocking checks that are not green although everything is fresh, such as after a failed gate."""
+    tables = [key.path[-1] for key in wanted if key.path[-1] in TABLES]
+    return gate_problems(instance, blocking_keys(folder.recipe, sorted(tables)))

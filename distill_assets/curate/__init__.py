@@ -1,0 +1,1 @@
+"""Stage 4, curate: marks, then the one selection that drops rows."""

@@ -1,0 +1,184 @@
+"""From seeds to planned requests, and from replies to rows of raw_generations.
+
+Belongs here: which requests a seed makes, their ids, and what a reply's row looks like. Does not
+belong here: transport (clients), durability (journal) or quality (judge).
+
+A request's id covers all that decides its answer (provider, model, messages, sampling, sample index)
+and nothing else, so an unchanged seed is never asked about twice, and a changed one always is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from distill_assets.clients.chat import ChatReply, ChatRequest
+from distill_assets.clients.openai_chat import Endpoint, ask_all
+from distill_assets.config import GenerateSpec, TeacherSpec
+from distill_assets.clients.journal import Journal
+from distill_assets.identity import make_id, unit_interval
+from distill_assets.prompts import Prompt, fill
+from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, build_frame
+
+REQUEST_FORMAT = 1
+SYNC_EVERY = 64
+REQUEST_SEED_SPAN = 2**31 - 1
+
+
+class SqlSample(BaseModel):
+    """The form of a teacher's answer."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    question: str = Field(min_length=1, max_length=2_000)
+    reasoning: str = Field(max_length=8_000)
+    sql: str = Field(min_length=1, max_length=8_000)
+
+
+class PlannedRequest(NamedTuple):
+    """One request with the seed row and sample index that it stands for."""
+
+    request: ChatRequest
+    seed_id: str
+    sample_ix: int
+    database: str
+
+
+class Counts(NamedTuple):
+    """What a generation step did: requests in the plan, reused replies, and calls sent."""
+
+    planned: int
+    reused: int
+    sent: int
+
+
+def plan_requests(
+    seeds: pl.DataFrame, cards: dict[str, str], prompt: Prompt, teacher: TeacherSpec, generate: GenerateSpec, provider: str
+) -> list[PlannedRequest]:
+    """Plan `samples_per_seed` requests for each seed.
+
+    Args:
+        cards: database -> schema card as JSON. provider: the host asked, part of the request's id.
+    """
+    identity = teacher_identity(teacher, provider)
+    planned = []
+    for seed in seeds.iter_rows(named=True):
+        values = {"schema": cards[seed["database"]], "kind": seed["kind"], "text": seed["text"]}
+        system, user = fill(prompt.system, values), fill(prompt.user, values)
+        messages_id = make_id(system, user)
+        for ix in range(generate.samples_per_seed):
+            number = int(unit_interval("request", generate.seed, seed["seed_id"], ix) * REQUEST_SEED_SPAN)
+            request_id = make_id("request", REQUEST_FORMAT, identity, messages_id, number, ix)
+            planned.append(PlannedRequest(ChatRequest(request_id, system, user, number), seed["seed_id"], ix, seed["database"]))
+    return planned
+
+
+def teacher_identity(teacher: TeacherSpec, provider: str) -> dict[str, object]:
+    """What of a teacher decides its answers; the embedded one's grammar is named by its version."""
+    from distill_assets.clients.openai_chat import name_teacher
+
+    return teacher.identity("base_url", "api_key_env", "concurrency", "timeout_s") | {
+        "provider": provider,
+        "teacher": name_teacher(teacher),
+    }
+
+
+def generate_rows(
+    planned: list[PlannedRequest],
+    journal: Journal,
+    endpoint: Endpoint,
+    on_progress: Callable[[int, int, int], None],
+) -> tuple[dict[str, ChatReply], Counts]:
+    """Answer each planned request from the journal, or by a call whose reply is journaled first.
+
+    Args:
+        on_progress: called with (done, total, failed) after each group of replies.
+
+    Raises:
+        TeacherError: the endpoint refused for good; what was answered is kept.
+    """
+    replies = {p.request.request_id: journal.replies[p.request.request_id] for p in planned if p.request.request_id in journal.replies}
+    missing = [p.request for p in planned if p.request.request_id not in replies]
+    reused = len(replies)
+    if missing:
+        asyncio.run(_ask_missing(missing, journal, endpoint, replies, len(planned), on_progress))
+    return replies, Counts(len(planned), reused, len(missing))
+
+
+async def _ask_missing(
+    missing: list[ChatRequest],
+    journal: Journal,
+    endpoint: Endpoint,
+    replies: dict[str, ChatReply],
+    total: int,
+    on_progress: Callable[[int, int, int], None],
+) -> None:
+    failed = unsynced = 0
+    try:
+        async for reply in ask_all(endpoint, SqlSample, missing):
+            journal.append(reply)
+            replies[reply.request_id] = reply
+            failed += not reply.is_final
+            unsynced += 1
+            if unsynced >= SYNC_EVERY:
+                journal.sync()
+                unsynced = 0
+                on_progress(len(replies), total, failed)
+    finally:
+        journal.sync()
+    on_progress(len(replies), total, failed)
+
+
+def build_generations(
+    planned: Iterable[PlannedRequest], replies: dict[str, ChatReply], prompt_id: str, teacher: str, provider: str
+) -> pl.DataFrame:
+    """Return raw_generations: one row a planned request."""
+    rows = [
+        _build_row(p, replies[p.request.request_id], prompt_id, teacher, provider)
+        for p in planned
+    ]  # fmt: skip
+    return build_frame(RAW_GENERATIONS, rows)
+
+
+def name_generation(reply: ChatReply) -> str:
+    """A generation's id: the request and what came back for it."""
+    return make_id("generation", reply.request_id, reply.status, reply.answer)
+
+
+def _build_row(p: PlannedRequest, reply: ChatReply, prompt_id: str, teacher: str, provider: str) -> dict[str, object]:
+    answer = reply.answer or {}
+    return {
+        "generation_id": name_generation(reply),
+        "request_id": reply.request_id,
+        "seed_id": p.seed_id,
+        "sample_ix": p.sample_ix,
+        "database": p.database,
+        "prompt_id": prompt_id,
+        "question": answer.get("question"),
+        "trace": answer.get("reasoning"),
+        "completion": answer.get("sql"),
+        "generation_status": reply.status,
+        "error": reply.error,
+        "teacher": teacher,
+        "provider": provider,
+        "served_model": reply.served_model,
+        "system_fingerprint": reply.system_fingerprint,
+        "response_id": reply.response_id,
+        "finish_reason": reply.finish_reason,
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+    }
+
+
+def build_planted_errors(replies: Iterable[ChatReply]) -> pl.DataFrame:
+    """Return what the embedded teacher recorded of its own planted errors, apart from the answers."""
+    rows = [
+        {"generation_id": name_generation(reply), "planted_error": str(reply.extra["planted_error"])}
+        for reply in replies
+        if reply.extra.get("planted_error")
+    ]
+    return build_frame(PLANTED_ERRORS, rows)

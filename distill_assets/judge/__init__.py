@@ -1,0 +1,1 @@
+"""Stage 3, judge: from generations to verdicts and settled samples."""

@@ -1,0 +1,103 @@
+"""Named rules over one generation's text, each with a reason.
+
+Belongs here: rules that need no query run and no model. Does not belong here: execution (verdicts) or
+what follows from a verdict (settle).
+
+A rule returns None when it is satisfied, else why not. Rules see what the student will be trained on
+and nothing else: never the teacher's record of its own planted errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from distill_assets.config import JudgeSpec
+
+Rule = Callable[[str, str, str, JudgeSpec], str | None]
+
+MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+NUMBER_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+AGGREGATE_WORDS = {
+    "AVG": r"\b(average|averages|avg|mean|typical|typically|on average)\b",
+    "SUM": r"\b(total|totals|sum|altogether|combined|overall|in all)\b",
+}
+STEM_CHARS = 4
+SMALL_NUMBERS = ("0", "1")
+
+
+def check_length(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """Question and query lie within the recipe's bounds, in characters."""
+    if not spec.min_question_chars <= len(question) <= spec.max_question_chars:
+        return f"question of {len(question)} characters, allowed {spec.min_question_chars} to {spec.max_question_chars}"
+    if len(sql) > spec.max_sql_chars:
+        return f"query of {len(sql)} characters, allowed {spec.max_sql_chars}"
+    return None
+
+
+def check_no_leak(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """The question speaks of things, not of SQL or technical names."""
+    found = re.search(r"\bSELECT\b.+\bFROM\b|\b\w+_\w+\b|\b\w+\.\w+\s*=", question, flags=re.IGNORECASE | re.DOTALL)
+    return f"question gives the query away: {found[0][:40]!r}" if found else None
+
+
+def check_literals(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """Each literal of the query is named in the question; LIMIT and small constants aside."""
+    folded = question.lower()
+    body = re.sub(r"\bLIMIT\s+\d+", "", sql, flags=re.IGNORECASE)
+    for text in re.findall(r"'((?:[^']|'')*)'", body):
+        if not _names_text(folded, text.replace("''", "'").lower()):
+            return f"the query filters by {text[:40]!r}, which the question does not name"
+    for number in re.findall(r"(?<![\w.'])\d+(?:\.\d+)?(?![\w.'])", re.sub(r"'(?:[^']|'')*'", "", body)):
+        if not _names_number(folded, number):
+            return f"the query uses {number}, which the question does not name"
+    return None
+
+
+def _names_text(question: str, value: str) -> bool:
+    if re.match(r"\d{4}-\d{2}-\d{2}", value):
+        return value[:4] in question or value[2:4] in question
+    words = re.findall(r"\w+", value) or [value]
+    return any(word[:STEM_CHARS] in question for word in words)
+
+
+def _names_number(question: str, number: str) -> bool:
+    if number in SMALL_NUMBERS or re.search(rf"(?<!\d){re.escape(number)}(?!\d)", question.replace(",", "")):
+        return True
+    if not number.isdigit() or int(number) > len(MONTHS):
+        return False
+    names = (MONTHS[int(number) - 1], MONTHS[int(number) - 1][:3], NUMBER_WORDS[int(number)])
+    return any(re.search(rf"\b{name}", question) for name in names)
+
+
+def check_aggregate(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """A question that says average, and not total, is answered by AVG, and the reverse."""
+    said = {name for name, words in AGGREGATE_WORDS.items() if re.search(words, question, flags=re.IGNORECASE)}
+    if said == {"AVG"} and not re.search(r"\bAVG\s*\(", sql, flags=re.IGNORECASE):
+        return "the question asks for an average, the query takes none"
+    if said == {"SUM"} and re.search(r"\b(AVG|MIN|MAX)\s*\(", sql, flags=re.IGNORECASE):
+        return "the question asks for a total, the query takes another aggregate"
+    return None
+
+
+def check_trace(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """The aggregates that the reasoning names in capitals are those of the query."""
+    pattern = r"\b(COUNT|SUM|AVG|MIN|MAX)\b"
+    said, done = set(re.findall(pattern, trace)), set(re.findall(pattern, sql.upper()))
+    if said and said != done:
+        return f"the reasoning speaks of {'/'.join(sorted(said))}, the query of {'/'.join(sorted(done)) or 'no aggregate'}"
+    return None
+
+
+RULES: dict[str, Rule] = {
+    "length": check_length,
+    "no_leak": check_no_leak,
+    "literals_named": check_literals,
+    "aggregate_named": check_aggregate,
+    "trace_agrees": check_trace,
+}

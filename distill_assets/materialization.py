@@ -1,0 +1,111 @@
+"""What every table asset has in common: its description in the UI and the way it is stored.
+
+Belongs here: asset keywords and metadata derived from tables.py, reading pinned inputs, publishing a
+frame under its content version. Does not belong here: anything that one stage alone does.
+"""
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from distill_assets.config import Recipe
+from distill_assets.errors import DistillError
+from distill_assets.gates import asset_key, input_version, latest_version
+from distill_assets.identity import fingerprint
+from distill_assets.storage import Workspace, read_table, write_table
+from distill_assets.tables import TableSpec
+
+PREVIEW_ROWS = 8
+PREVIEW_CHARS = 120
+
+
+def describe_asset(
+    recipe: Recipe, name: str, description: str, *, group: str, kinds: set[str], deps: list[str], step: str, spec: dict[str, Any]
+) -> dict[str, Any]:
+    """Keywords for `dg.asset`.
+
+    Args:
+        step: hand-bumped version of the step's code. spec: the literals that decide its result.
+    """
+    return {
+        "key": asset_key(recipe.name, name),
+        "description": description,
+        "group_name": group,
+        "owners": list(recipe.owners),
+        "kinds": kinds,
+        "deps": [asset_key(recipe.name, dep) for dep in deps],
+        "code_version": f"{step}+{fingerprint(spec)}",
+    }
+
+
+def describe_table(recipe: Recipe, table: TableSpec, **keywords: Any) -> dict[str, Any]:
+    """Keywords for the asset of a table: name, meaning and column schema come from tables.py."""
+    return {
+        **describe_asset(recipe, table.name, table.meaning, **keywords),
+        "metadata": {"dagster/column_schema": column_schema(table)},
+    }
+
+
+def column_schema(table: TableSpec) -> dg.TableSchema:
+    """A table's columns as Dagster shows them."""
+    columns = [
+        dg.TableColumn(
+            name,
+            field.dtype.__name__,
+            description=field.meaning,
+            constraints=dg.TableColumnConstraints(nullable=field.nullable, unique=table.key == (name,)),
+        )
+        for name, field in table.fields.items()
+    ]
+    return dg.TableSchema(columns)
+
+
+def read_input(context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe, table: TableSpec) -> pl.DataFrame:
+    """Read an upstream table at the version that this step started from."""
+    version = input_version(context, asset_key(recipe.name, table.name))
+    return read_table(workspace, recipe.name, table, version)
+
+
+def read_previous(context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe, table: TableSpec) -> pl.DataFrame | None:
+    """Read what this asset's last materialization stored, for row-level reuse; None when there is none."""
+    version = latest_version(context.instance, asset_key(recipe.name, table.name))
+    try:
+        return read_table(workspace, recipe.name, table, version) if version else None
+    except DistillError as error:
+        context.log.warning(f"earlier rows are not reused: {error}")
+        return None
+
+
+def publish_table(
+    workspace: Workspace, recipe: Recipe, table: TableSpec, frame: pl.DataFrame, metadata: dict[str, Any] | None = None
+) -> dg.MaterializeResult:
+    """Store a frame and return the materialization that names its content."""
+    version = write_table(workspace, recipe.name, table, frame)
+    shown = {
+        "dagster/row_count": frame.height,
+        "preview": preview_rows(frame),
+        "path": dg.MetadataValue.path(str(workspace.table_file(recipe.name, table.name, version))),
+        **(metadata or {}),
+    }
+    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)
+
+
+def preview_rows(frame: pl.DataFrame, n: int = PREVIEW_ROWS) -> dg.TableMetadataValue:
+    """The first rows as a table; model-written text is cut and shown as text only."""
+    records = [dg.TableRecord({name: _shorten(value) for name, value in row.items()}) for row in frame.head(n).iter_rows(named=True)]
+    schema = dg.TableSchema([dg.TableColumn(name, "string") for name in frame.columns])
+    return dg.MetadataValue.table(records, schema=schema)
+
+
+def _shorten(value: object) -> str | int | float | bool | None:
+    if value is None or isinstance(value, int | float | bool):
+        return value
+    text = " ".join(str(value).split())
+    return text if len(text) <= PREVIEW_CHARS else text[: PREVIEW_CHARS - 1] + "…"
+
+
+def count_values(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    """How many rows have each value of `column`; null is `none`."""
+    counts = frame[column].fill_null("none").value_counts().sort(column)
+    return {str(value): int(n) for value, n in counts.iter_rows()}

@@ -1,0 +1,1 @@
+"""Stage 1, seed: from the files of a recipe to seed_corpus, holdout and databases."""

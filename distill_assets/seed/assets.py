@@ -1,0 +1,54 @@
+"""Dagster assets of the seed stage: databases, seed_corpus, holdout."""
+
+import dagster as dg
+
+from distill_assets.config import RecipeFolder
+from distill_assets.materialization import count_values, describe_table, publish_table, read_input
+from distill_assets.seed.corpus import load_seed_corpus
+from distill_assets.seed.databases import prepare_databases
+from distill_assets.seed.holdout import load_holdout
+from distill_assets.storage import Workspace, find_instances
+from distill_assets.tables import DATABASES, HOLDOUT, SEED_CORPUS
+from distill_assets.verifiers.sql.check_items import check_gold
+
+GROUP = "seed"
+
+
+def build_seed_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
+    """Assets that turn a recipe's files into tables."""
+    recipe, path = folder
+    names = sorted(recipe.databases)
+
+    @dg.asset(
+        **describe_table(
+            recipe, DATABASES, group=GROUP, kinds={"duckdb", "python"}, deps=["database_files"],
+            step="1", spec={"databases": recipe.databases, "instances": recipe.instances},
+        )
+    )  # fmt: skip
+    def databases(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+        frame = prepare_databases(workspace, recipe.name, path, recipe.databases, recipe.instances)
+        return publish_table(workspace, recipe, DATABASES, frame, {"n_databases": len(names), "n_rows": int(frame["n_rows"].sum())})
+
+    @dg.asset(
+        **describe_table(
+            recipe, SEED_CORPUS, group=GROUP, kinds={"polars", "file"}, deps=["seed_files"],
+            step="1", spec={"seeds": recipe.seeds, "licence": recipe.seed_licence, "databases": names},
+        )
+    )  # fmt: skip
+    def seed_corpus(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+        frame = load_seed_corpus(path, recipe.seeds, names, recipe.seed_licence)
+        return publish_table(workspace, recipe, SEED_CORPUS, frame, {"by_kind": count_values(frame, "kind")})
+
+    @dg.asset(
+        **describe_table(
+            recipe, HOLDOUT, group=GROUP, kinds={"polars", "duckdb"}, deps=["holdout_file", "databases"],
+            step="1", spec={"holdout": recipe.holdout},
+        )
+    )  # fmt: skip
+    def holdout(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+        instances = find_instances(workspace, recipe.name, read_input(context, workspace, recipe, DATABASES))
+        files = {name: list(by_ix.values()) for name, by_ix in instances.items()}
+        frame = load_holdout(path / recipe.holdout, names, lambda items: check_gold(items, files), recipe.instances)
+        return publish_table(workspace, recipe, HOLDOUT, frame, {"by_database": count_values(frame, "database")})
+
+    return [databases, seed_corpus, holdout]
