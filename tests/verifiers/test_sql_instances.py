@@ -70,13 +70,15 @@ def sqlite_file(tmp_path: Path) -> Path:
         con.executescript(
             """
             CREATE TABLE "child" (id INTEGER PRIMARY KEY, mother INT REFERENCES parent, note TEXT, loose INTEGER);
-            CREATE TABLE parent (id INTEGER PRIMARY KEY, "full name" TEXT NOT NULL, born DATE, paid DECIMAL(8,2), ok BOOLEAN, raw BLOB);
+            CREATE TABLE parent (id INTEGER PRIMARY KEY, "full name" TEXT NOT NULL, born DATE, paid DECIMAL(8,2),
+                ok BOOLEAN, raw BLOB);
             CREATE TABLE orphan (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent (id));
             CREATE TABLE staff (id INTEGER PRIMARY KEY, boss INTEGER REFERENCES staff (id));
             CREATE TABLE pair (a INTEGER, b INTEGER, weight REAL, PRIMARY KEY (a, b));
             CREATE TABLE egg (id INTEGER PRIMARY KEY, hen_id INTEGER REFERENCES hen (id));
             CREATE TABLE hen (id INTEGER PRIMARY KEY, egg_id INTEGER REFERENCES egg (id));
-            INSERT INTO parent VALUES (1, 'Ann O''Hara', '1980-02-03', 12.5, 1, x'00ff'), (2, 'Bo', NULL, NULL, 0, NULL);
+            INSERT INTO parent VALUES (1, 'Ann O''Hara', '1980-02-03', 12.5, 1, x'00ff'),
+                (2, 'Bo', NULL, NULL, 0, NULL);
             INSERT INTO child VALUES (10, 2, 'line' || char(10) || 'two', 5), (11, NULL, '', 'five');
             INSERT INTO orphan VALUES (1, 99);
             INSERT INTO staff VALUES (1, 3), (2, 1), (3, NULL);

@@ -19,8 +19,13 @@ CREATE TABLE staff (id INTEGER PRIMARY KEY, boss INTEGER REFERENCES staff (id), 
 CREATE TABLE members (group_id INTEGER REFERENCES groups_of (id), staff_id INTEGER REFERENCES staff (id), role VARCHAR,
     PRIMARY KEY (group_id, staff_id));
 CREATE TABLE badges (staff_id INTEGER PRIMARY KEY REFERENCES staff (id), colour VARCHAR);
-CREATE TABLE spans (lo INTEGER, hi INTEGER, twice INTEGER GENERATED ALWAYS AS (lo * 2), n INTEGER DEFAULT nextval('ticket'), CHECK (lo <= hi));
-CREATE TABLE seats (group_id INTEGER, staff_id INTEGER, seat VARCHAR, FOREIGN KEY (group_id, staff_id) REFERENCES members (group_id, staff_id));
+CREATE TABLE spans (lo INTEGER, hi INTEGER, twice INTEGER GENERATED ALWAYS AS (lo * 2),
+    n INTEGER DEFAULT nextval('ticket'), CHECK (lo <= hi));
+CREATE TABLE seats (group_id INTEGER, staff_id INTEGER, seat VARCHAR,
+    FOREIGN KEY (group_id, staff_id) REFERENCES members (group_id, staff_id));
+CREATE TABLE Desks (ID INTEGER PRIMARY KEY, spot VARCHAR);
+CREATE TABLE lamps (id INTEGER PRIMARY KEY, Desk INTEGER REFERENCES desks (id), kind VARCHAR);
+CREATE UNIQUE INDEX one_lamp ON lamps (desk);
 CREATE TABLE loose (a VARCHAR, b INTEGER);
 CREATE TABLE bare (a INTEGER PRIMARY KEY);
 CREATE TABLE "odd ""n"" x" ("a b" INTEGER, "select" VARCHAR);
@@ -32,6 +37,8 @@ INSERT INTO members SELECT i % 20, (i * 7) % 30, 'r' || i % 3 FROM range(60) AS 
 INSERT INTO badges SELECT i, 'c' || i % 4 FROM range(0, 30, 2) AS t (i);
 INSERT INTO spans (lo, hi) SELECT i, i + i % 3 FROM range(40) AS t (i);
 INSERT INTO seats SELECT i % 20, (i * 7) % 30, 's' || i FROM range(30) AS t (i);
+INSERT INTO Desks SELECT i, 's' || i FROM range(20) AS t (i);
+INSERT INTO lamps SELECT i, i, 'k' || i % 3 FROM range(15) AS t (i);
 INSERT INTO loose SELECT 'v' || i % 5, CASE WHEN i % 4 > 0 THEN i END FROM range(100) AS t (i);
 INSERT INTO "odd ""n"" x" SELECT i, 'x' || i FROM range(10) AS t (i);
 CREATE VIEW busy AS SELECT group_id, count(*) AS n FROM members GROUP BY group_id;
@@ -109,6 +116,7 @@ def test_awkward_schema_is_refilled_whole(dump, awkward: Path, tmp_path: Path) -
     assert len(new["groups_of"]) == 17 and len({code for _, code in new["groups_of"]}) == 17
     assert 0 < len(new["members"]) <= 51 and {row[:2] for row in new["members"]} != {row[:2] for row in old["members"]}
     assert {row[:2] for row in new["seats"]} <= {row[:2] for row in new["members"]}
+    assert {desk for _, desk, _ in new["lamps"]} <= {desk for desk, _ in new["Desks"]}
     assert len(new['odd "n" x']) == 9 and new["bare"] == []
     with duckdb.connect(str(tmp_path / "r.duckdb"), read_only=True) as con:
         assert con.sql("SELECT sum(n) FROM busy").fetchall() == [(len(new["members"]),)]

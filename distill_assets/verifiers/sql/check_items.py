@@ -67,5 +67,5 @@ def _find_sameness(name: str, flags: list[bool], paths: Sequence[Path]) -> list[
     share = sum(flags) / len(flags)
     if len(paths) < 2 or share >= MIN_DIFFERING_FRAC:
         return []
-    text = f"instances give different results for {share:.0%} of {len(flags)} items (at least {MIN_DIFFERING_FRAC:.0%} wanted)"
-    return [GoldProblem(None, name, text)]
+    text = f"instances give different results for {share:.0%} of {len(flags)} items"
+    return [GoldProblem(None, name, f"{text} (at least {MIN_DIFFERING_FRAC:.0%} wanted)")]

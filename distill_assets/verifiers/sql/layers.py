@@ -32,10 +32,9 @@ def insert_layers(con, target: str, source: str, columns: Sequence[str], own_lin
         f"({quote_name(child)} IS NULL OR {quote_name(child)} IN (SELECT {quote_name(parent)} FROM {target}))"
         for child, parent in own_links
     )
+    layer = f"SELECT rowid AS r, {names} FROM {source} WHERE {ready} ORDER BY rowid"
     while True:
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE layer AS SELECT rowid AS r, {names} FROM {source} WHERE {ready} ORDER BY rowid"
-        )
+        con.execute(f"CREATE OR REPLACE TEMP TABLE layer AS {layer}")
         if not con.execute("SELECT count(*) FROM layer").fetchall()[0][0]:
             return con.execute(f"SELECT count(*) FROM {source}").fetchall()[0][0]
         con.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM layer ORDER BY r")

@@ -69,17 +69,39 @@ def _read_tables(con) -> Iterable[_Table]:
     """Yield the tables of schema main, parents before children."""
     columns = con.execute(
         "SELECT c.table_name, list(c.column_name ORDER BY c.ordinal_position) FROM information_schema.columns AS c"
-        " JOIN duckdb_tables() AS t ON t.database_name = 'old' AND t.schema_name = 'main' AND t.table_name = c.table_name"
-        " WHERE c.table_catalog = 'old' AND c.table_schema = 'main' AND c.is_generated = 'NEVER' GROUP BY ALL ORDER BY ALL"
+        " JOIN duckdb_tables() AS t ON t.database_name = c.table_catalog AND t.schema_name = c.table_schema"
+        " AND t.table_name = c.table_name WHERE c.table_catalog = 'old' AND c.table_schema = 'main'"
+        " AND c.is_generated = 'NEVER' GROUP BY ALL ORDER BY ALL"
     ).fetchall()
+    rules = _read_rules(con, {name: tuple(listed) for name, listed in columns})
+    tables = {name: _describe_table(name, tuple(listed), rules) for name, listed in columns}
+    needs = {name: sorted({rule[3] for rule in rules if rule[0] == name and rule[3]} - {name}) for name in tables}
+    return [tables[name] for name in TopologicalSorter(needs).static_order()]
+
+
+def _read_rules(con, columns: dict[str, tuple[str, ...]]) -> list[tuple]:
+    """Return (table, kind, columns, target, target columns) of every constraint, names spelled as declared."""
     rules = con.execute(
         "SELECT table_name, constraint_type, constraint_column_names, referenced_table, referenced_column_names"
         " FROM duckdb_constraints() WHERE database_name = 'old' AND schema_name = 'main'"
         " AND constraint_type <> 'NOT NULL' ORDER BY constraint_index"
     ).fetchall()
-    tables = {name: _describe_table(name, tuple(listed), rules) for name, listed in columns}
-    needs = {name: sorted({rule[3] for rule in rules if rule[0] == name and rule[3]} - {name}) for name in tables}
-    return [tables[name] for name in TopologicalSorter(needs).static_order()]
+    rules += con.execute(
+        "SELECT table_name, 'UNIQUE', string_split(trim(expressions, '[]'), ', '), NULL, []"
+        " FROM duckdb_indexes() WHERE database_name = 'old' AND schema_name = 'main' AND is_unique ORDER BY index_name"
+    ).fetchall()
+    spelled = {name.lower(): name for name in columns}
+    out = []
+    for table, kind, mine, target, theirs in rules:
+        parent = spelled[target.lower()] if target else None
+        out.append((table, kind, _spell(mine, columns[table]), parent, _spell(theirs, columns.get(parent, ()))))
+    return out
+
+
+def _spell(names: Iterable[str], columns: tuple[str, ...]) -> list[str]:
+    """Return `names` in the spelling of the table; what is no column, such as an expression, is left out."""
+    spelled = {column.lower(): column for column in columns} | {quote_name(c).lower(): c for c in columns}
+    return [spelled[name.lower()] for name in names if name.lower() in spelled]
 
 
 def _describe_table(name: str, columns: tuple[str, ...], rules: list[tuple]) -> _Table:
@@ -91,7 +113,7 @@ def _describe_table(name: str, columns: tuple[str, ...], rules: list[tuple]) -> 
     parents = {cols[0]: (target, theirs[0]) for cols, target, theirs in links if len(cols) == 1 and cols[0] not in tied}
     fixed = {column for rule in rules if rule[3] == name for column in rule[4]} | tied
     for kind, cols, _, _ in mine:
-        if kind == "PRIMARY KEY" or (kind != "FOREIGN KEY" and (len(cols) > 1 or cols[0] in parents)):
+        if kind == "PRIMARY KEY" or (kind != "FOREIGN KEY" and (len(cols) > 1 or set(cols) & parents.keys())):
             fixed.update(cols)
     return _Table(name, columns, frozenset(fixed), parents, own, wide)
 
@@ -172,7 +194,8 @@ def _deal_column(con, table: _Table, i: int, kept: int, seed: int) -> None:
     draw = _rank(seed, table.name, f"draw {column}", "rowid")
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE dealt_{i} AS WITH pool AS (SELECT {name} AS v, {draw} AS h,"
-        f" row_number() OVER (PARTITION BY {name} ORDER BY {draw}) AS nth FROM {_old(table.name)} WHERE {name} IS NOT NULL),"
+        f" row_number() OVER (PARTITION BY {name} ORDER BY {draw}) AS nth"
+        f" FROM {_old(table.name)} WHERE {name} IS NOT NULL),"
         f" picked AS (SELECT v, h FROM pool ORDER BY nth > 1, h LIMIT {wanted}),"
         f" padded AS (SELECT v, h FROM picked UNION ALL SELECT NULL, range::VARCHAR FROM range({kept - wanted}))"
         f" SELECT v, row_number() OVER (ORDER BY {_rank(seed, table.name, f'place {column}', 'h')}) AS n FROM padded"

@@ -147,8 +147,8 @@ def _keeps_link(new, table: SqliteTable, link: SqliteLink, types: dict[str, str]
         return False
     match = " AND ".join(f"p.{quote_name(theirs)} = c.{quote_name(mine)}" for mine, theirs in pairs)
     filled = " AND ".join(f"c.{quote_name(mine)} IS NOT NULL" for mine, _ in pairs)
-    orphan = f"SELECT 1 FROM typed AS c WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {quote_name(link.target)} AS p WHERE {match})"
-    return not _any_row(new, orphan)
+    parent = f"SELECT 1 FROM {quote_name(link.target)} AS p WHERE {match}"
+    return not _any_row(new, f"SELECT 1 FROM typed AS c WHERE {filled} AND NOT EXISTS ({parent})")
 
 
 def _is_forest(new, child: str, parent: str) -> bool:

@@ -26,6 +26,22 @@ SPARE_BYTES = 512 << 20  # address space beyond DuckDB's own limit: results on t
 MAX_REASON_CHARS = 500
 UNKNOWN_WORDS = ("not found", "does not exist", "ambiguous reference", "cannot be referenced")
 
+# Applied in this order; the last one locks all of them.
+SETTINGS = {
+    "threads": "1",
+    "temp_directory": "",
+    "max_temp_directory_size": "0KB",
+    "secret_directory": "/nonexistent",
+    "python_enable_replacements": "false",
+    "python_scan_all_frames": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "max_expression_depth": "250",
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+}
+
 
 def main() -> None:
     """Serve requests until stdin closes."""
@@ -69,21 +85,7 @@ def _open(path: str, memory_mb: int):
     import duckdb
 
     con = duckdb.connect(path, read_only=True)
-    settings = {
-        "threads": "1",
-        "memory_limit": f"{memory_mb}MiB",
-        "temp_directory": "",
-        "max_temp_directory_size": "0KB",
-        "secret_directory": "/nonexistent",
-        "python_enable_replacements": "false",
-        "python_scan_all_frames": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "allow_community_extensions": "false",
-        "max_expression_depth": "250",
-        "enable_external_access": "false",
-        "lock_configuration": "true",
-    }
+    settings = {"memory_limit": f"{memory_mb}MiB", **SETTINGS}
     for name, value in settings.items():
         con.execute(f"SET {name} = '{value}'")
     found = dict(con.execute("SELECT name, value FROM duckdb_settings()").fetchall())
