@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from distill_assets.errors import DatabaseSourceError
 
@@ -65,7 +65,7 @@ class SqlRunner:
         self._pending = b""
         self._lock = Lock()
 
-    def __enter__(self) -> SqlRunner:
+    def __enter__(self) -> Self:
         self._start()
         return self
 

@@ -53,7 +53,7 @@ def main() -> None:
     try:
         connections = {name: _open(path, spec["memory_mb"]) for name, path in spec["databases"].items()}
         _limit_process(spec["memory_mb"])
-    except Exception as error:  # the parent must hear any reason
+    except Exception as error:  # noqa: BLE001 (the parent must hear any reason)
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies)
         return
     print(json.dumps({"ready": True}), file=replies)
@@ -124,7 +124,7 @@ def _answer(con, sql: str, spec: dict) -> str:
         return _failure("unknown_name" if unknown else "runtime", error)
     except (duckdb.FatalException, duckdb.InternalException):
         os._exit(70)  # the instance is unusable after these; the parent starts a fresh worker
-    except Exception as error:  # whatever a query provokes is the query's failure
+    except Exception as error:  # noqa: BLE001 (whatever a query provokes is its own failure)
         return _failure("runtime", error)
 
 
