@@ -17,6 +17,7 @@ from distill_assets.evaluate.assets import build_evaluate_assets
 from distill_assets.generate.assets import build_generate_assets
 from distill_assets.judge.assets import build_judge_assets
 from distill_assets.resources import GpuResource, SnapshotDuckDB
+from distill_assets.run_log import step_logger
 from distill_assets.seed.assets import build_seed_assets
 from distill_assets.storage import Workspace
 from distill_assets.tables import TABLES
@@ -59,6 +60,7 @@ def build_definitions(folders: Sequence[RecipeFolder], **overrides: object) -> d
         ],
         resources=resources,
         executor=dg.in_process_executor,
+        loggers={"console": step_logger},
     )
 
 

@@ -1,0 +1,147 @@
+"""The `distill` command: arguments, exit codes, and errors without a traceback.
+
+Belongs here: parsing and printing. Does not belong here: what a command does (commands).
+Exit codes: 0 done, 1 a DistillError or a failed run, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from distill_assets.errors import DistillError
+
+RECIPE = click.option(
+    "--recipe", "recipe_path", type=click.Path(path_type=Path), help="Recipe folder. Default: the built-in text_to_sql."
+)
+
+
+class FriendlyGroup(click.Group):
+    """A click group that shows a DistillError as its message alone."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; turn a DistillError into exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except DistillError as error:
+            raise click.ClickException(f"{type(error).__name__}: {error}") from error
+
+
+@click.group(cls=FriendlyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="distill-assets", prog_name="distill")
+def main() -> None:
+    """Distil a teacher model into a small student, as one lineage graph."""
+
+
+def _load(recipe_path: Path | None):
+    from distill_assets.config import BUILT_IN_RECIPE, built_in_recipe, load_recipe
+
+    return load_recipe(recipe_path or built_in_recipe(BUILT_IN_RECIPE))
+
+
+def _load_all(recipe_path: Path | None):
+    from distill_assets.config import find_recipe_folders, load_recipe
+
+    return [load_recipe(path) for path in ([recipe_path] if recipe_path else find_recipe_folders())]
+
+
+@main.command()
+@RECIPE
+@click.option("--select", "-s", multiple=True, metavar="ASSET", help="Bring only this asset and what it needs up to date.")
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+def run(recipe_path: Path | None, select: tuple[str, ...], quiet: bool) -> None:
+    """Bring a recipe's graph up to date; sends and trains only what changed."""
+    from distill_assets.commands.instance import open_instance
+    from distill_assets.commands.progress import show_progress
+    from distill_assets.commands.run import run_recipe
+    from distill_assets.commands.summary import summarize
+
+    folder = _load(recipe_path)
+    instance = open_instance()
+    with show_progress(quiet) as say:
+        report = run_recipe(folder, instance, list(select), say)
+    if report.errors:
+        raise click.ClickException("\n".join(report.errors))
+    if not quiet:
+        click.echo(summarize(folder, instance, report.waves))
+
+
+@main.command()
+@click.option("--recipe", "recipe_paths", multiple=True, type=click.Path(path_type=Path), help="Recipe folder; may be given again.")
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--no-daemon", is_flag=True, help="Without sensors: materialize by hand only.")
+def ui(recipe_paths: tuple[Path, ...], port: int, no_daemon: bool) -> None:
+    """Open the Dagster UI on loopback, guarded against other sites."""
+    from distill_assets.commands.ui import serve
+
+    serve(list(recipe_paths), port, with_daemon=not no_daemon, say=click.echo)
+
+
+@main.command()
+@RECIPE
+@click.option("--reap", is_flag=True, help="Mark runs whose process is gone as failed.")
+def doctor(recipe_path: Path | None, reap: bool) -> None:
+    """Look at the environment, keys, base models and lost runs."""
+    from distill_assets.commands.doctor import examine, reap_runs
+    from distill_assets.commands.instance import open_instance
+
+    folders = _load_all(recipe_path)
+    instance = open_instance()
+    if reap:
+        reaped = reap_runs(instance)
+        click.echo(f"{len(reaped)} lost runs marked as failed" + "".join(f"\n  {run_id}" for run_id in reaped))
+    found = examine(instance, folders)
+    for item in found:
+        click.echo(f"{'ok  ' if item.is_well else 'BAD '} {item.subject:<24} {item.words}")
+    if any(not item.is_well for item in found):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("sample_id")
+@RECIPE
+def explain(sample_id: str, recipe_path: Path | None) -> None:
+    """Tell the whole past of a sample, also of a dropped one. A unique beginning of the id will do."""
+    from distill_assets.commands.explain import explain_sample
+    from distill_assets.commands.instance import open_instance
+
+    click.echo(explain_sample(_load(recipe_path), open_instance(), sample_id))
+
+
+@main.command()
+@click.argument("query", required=False)
+@RECIPE
+def sql(query: str | None, recipe_path: Path | None) -> None:
+    """Query the recipe's tables by name; without QUERY, list them."""
+    from distill_assets.commands.instance import open_instance
+    from distill_assets.commands.tables import query_tables
+
+    click.echo(query_tables(_load(recipe_path), open_instance(), query))
+
+
+@main.command("new-recipe")
+@click.argument("name")
+@click.option("--database", type=click.Path(path_type=Path), help="Your own DuckDB or SQLite file, or an SQL script.")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("recipes"), show_default=True, help="Where to put it.")
+def new_recipe(name: str, database: Path | None, folder: Path) -> None:
+    """Write a commented starting folder for a recipe of your own."""
+    from distill_assets.recipes.starting import write_recipe
+
+    click.echo(write_recipe(name, folder, database))
+
+
+@main.command("check-recipe")
+@click.argument("recipe_path", type=click.Path(path_type=Path))
+def check_recipe(recipe_path: Path) -> None:
+    """Say what is wrong with a recipe, by file and line."""
+    from distill_assets.commands.check_recipe import check
+
+    problems, words = check(recipe_path)
+    if problems:
+        raise click.ClickException("\n".join(problems))
+    click.echo(words)
+
+
+if __name__ == "__main__":
+    main()
