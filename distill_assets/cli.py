@@ -126,7 +126,7 @@ def sql(query: str | None, recipe_path: Path | None) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("recipes"), show_default=True, help="Where to put it.")
 def new_recipe(name: str, database: Path | None, folder: Path) -> None:
     """Write a commented starting folder for a recipe of your own."""
-    from distill_assets.recipes.starting import write_recipe
+    from distill_assets.commands.new_recipe import write_recipe
 
     click.echo(write_recipe(name, folder, database))
 

@@ -35,7 +35,7 @@ def load_seed_corpus(folder: Path, patterns: tuple[str, ...], databases: list[st
     rows = []
     for file in find_files(folder, patterns):
         for row in read_rows(file):
-            seed = _read_seed(row, databases, licence)
+            seed = read_seed(row, databases, licence)
             refuse_repeat(seen, str(seed["seed_id"]), row)
             rows.append(seed | {"source_file": str(file.relative_to(folder))})
     if not rows:
@@ -57,7 +57,12 @@ def refuse_repeat(seen: dict[str, FileRow], id_: str, row: FileRow) -> None:
     seen[id_] = row
 
 
-def _read_seed(row: FileRow, databases: list[str], licence: str) -> dict[str, object]:
+def read_seed(row: FileRow, databases: list[str], licence: str) -> dict[str, object]:
+    """Return one row as a seed with its id.
+
+    Raises:
+        SeedError: an unknown or bad field, by file and line.
+    """
     refuse_unknown(row, FIELDS)
     text = take_text(row, "text", MAX_SEED_CHARS)
     database = take_database(row, databases)
@@ -84,7 +89,5 @@ def take_database(row: FileRow, databases: list[str]) -> str:
         return databases[0]
     if database not in databases:
         shown = "nothing" if database is None else repr(database)[:60]
-        raise SeedError(
-            f"{row.file}:{row.line}: field 'database' must be one of {', '.join(databases)}, got {shown}. {UNTOUCHED}"
-        )
+        raise SeedError(f"{row.file}:{row.line}: field 'database' must be one of {', '.join(databases)}, got {shown}. {UNTOUCHED}")
     return str(database)

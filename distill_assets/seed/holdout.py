@@ -40,7 +40,7 @@ def load_holdout(file: Path, databases: list[str], check_gold: GoldCheck, n_inst
     places: list[FileRow] = []
     try:
         for row in read_rows(file):
-            item = _read_item(row, databases)
+            item = read_item(row, databases)
             refuse_repeat(seen, item["item_id"], row)
             items.append(item)
             places.append(row)
@@ -51,13 +51,17 @@ def load_holdout(file: Path, databases: list[str], check_gold: GoldCheck, n_inst
     if problems := check_gold(items):
         shown = [_show_problem(problem, places) for problem in problems]
         raise ContaminationError(
-            f"{file}: {len(problems)} problems with gold queries: {name_culprits(shown)}. "
-            "Nothing was generated. Fix the queries."
+            f"{file}: {len(problems)} problems with gold queries: {name_culprits(shown)}. Nothing was generated. Fix the queries."
         )
     return build_frame(HOLDOUT, [item | {"gold_checked": n_instances} for item in items])
 
 
-def _read_item(row: FileRow, databases: list[str]) -> dict[str, str]:
+def read_item(row: FileRow, databases: list[str]) -> dict[str, str]:
+    """Return one row as a holdout item with its id.
+
+    Raises:
+        SeedError: an unknown or bad field, by file and line.
+    """
     refuse_unknown(row, FIELDS)
     question = take_text(row, "question", MAX_QUESTION_CHARS)
     database = take_database(row, databases)
