@@ -11,7 +11,7 @@ from distill_assets.clients.sql_grammar.conditions import Condition, draw_condit
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.grouping import count_comparison, pick_function, say_group_count, say_group_measure
 from distill_assets.clients.sql_grammar.joining import (
-    Path, ask_did, attach, bridge, draw_target, event_verb, join_edges, name_target, object_verb, own_query, pick_path,
+    Path, ask_did, attach, bridge, draw_target, event_verb, is_one_of_two, join_edges, object_verb, own_query, pick_path,
 )  # fmt: skip
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Thing
 from distill_assets.clients.sql_grammar.phrases import (
@@ -43,6 +43,8 @@ def _own_condition(d: Draw, path: Path, probability: float) -> tuple[Condition, 
 def _short_form(d: Draw, path: Path, tests: tuple[Test, ...], facts: str) -> str:
     """Put a target's category value right before the facts: "electric bike trips", "cardiology visits"."""
     test = tests[0]
+    if is_one_of_two(path):
+        return ""
     if test.op != "=" or test.item.ref == path.target.label.ref or not test.literal.startswith("'") or not d.chance(0.25):
         return ""
     value = test.literal[1:-1].replace("''", "'")
@@ -83,8 +85,34 @@ def _list_targets(d: Draw, lexicon: Lexicon) -> Draft | None:
     rows = noun_phrase(d, path.target, (own,) if own else ())
     item = Item("", path.target.label.ref)
     tests = (*tests_of((own,) if own else ()), *condition.tests)
-    text = d.say(d.pick(_target_frames(d, path)), n=rows, f=facts)
+    frames = _target_frames(d, path)
+    if (direct := _direct_predicates(path, condition)) and d.chance(0.5):
+        who = "who" if path.target.is_person else d.pick(("that", "which"))
+        frames = ("(which|what) {n} {p}?", "(which|what) {n} {p}", f"{{n}} {who} {{p}}", f"(list|show me|find|give me) (all|the|) {{n}} {who} {{p}}")
+        frames += ("who {p}?", "who all {p}?") if path.target.is_person and not own else ()
+        text = d.say(d.pick(frames), n=rows, p=d.pick(direct))
+    else:
+        text = d.say(d.pick(frames), n=rows, f=facts)
     return Draft("join_distinct", text, Query((item,), path.fact.name, path.edges, tests, distinct=True))
+
+
+def _direct_predicates(path: Path, condition: Condition) -> tuple[str, ...]:
+    """Say a fact's condition of its target: products that "got 1 star", patients who "were prescribed ibuprofen"."""
+    test = condition.tests[0]
+    ref = test.item.ref
+    column = next((c for c in path.fact.columns if c.ref == ref), None)
+    if not column or len(condition.tests) > 1:
+        return ()
+    value = test.literal[1:-1].replace("''", "'")
+    if column.family == "drug" and test.op == "=" and path.target.is_person:
+        if english.is_performer(path.target.nouns):
+            return (f"prescribed {value}", f"have prescribed {value}", f"prescribe {value}", f"prescribed {value}", f"wrote a {value} prescription")
+        return (f"were prescribed {value}", f"were prescribed {value}", f"got {value}", f"take {value}", f"are on {value}", f"received {value}", f"have been given {value}", f"got a prescription for {value}")
+    if column.family == "reason" and test.op == "=" and path.target.is_person and not english.is_performer(path.target.nouns):
+        return (f"came in for {value}", f"came in because of {value}", f"came for {value}", f"had a visit for {value}", f"had {value}")
+    if column.family in ("rating", "percent") and not path.target.is_person:
+        return condition.predicate
+    return ()
 
 
 def _target_frames(d: Draw, path: Path) -> tuple[str, ...]:
@@ -121,9 +149,8 @@ def _persons_by_object(d: Draw, person: Path, other: Path, verb: str, query: Que
     if not target:
         return None
     tests, named, is_one = target
-    if not is_one and d.chance(0.6):
-        one = named.split(" ")[-1]
-        named = named if one != "other" else named
+    if d.chance(0.15) and verb and not other.links[-1].place_verb:
+        return _count_persons(d, person, named, verb, query._replace(tests=tests))
     done = english.participle(verb) if verb else ""
     what = named if not verb else f"{verb} {named}"
     if not verb:
@@ -137,6 +164,18 @@ def _persons_by_object(d: Draw, person: Path, other: Path, verb: str, query: Que
         what = f"{event_verb(d, person)} {english.with_article(fact)} {attach(d, other, named)}"
     text = d.say(d.pick(frames), w=what, p=noun_of(d, person.target))
     return Draft("join_bridge", text, query._replace(tests=tests))
+
+
+def _count_persons(d: Draw, person: Path, named: str, verb: str, query: Query) -> Draft:
+    key = Item("COUNT DISTINCT", person.links[-1].edge.child)
+    edges = tuple(e for e in query.edges if e != person.links[-1].edge)
+    base, done = english.base_form(verb), english.participle(verb)
+    text = d.say(
+        f"(how many (different|) {{p}} {verb} {{e}}?|how many {{p}} (have|ever) {done} {{e}}?|number of {{p}} who {verb} {{e}}"
+        f"|how many people {verb} {{e}}?|count {{p}} who {verb} {{e}}|how many {{p}} did {base} {{e}}?)",
+        p=noun_of(d, person.target), e=named,
+    )  # fmt: skip
+    return Draft("join_bridge_count", text, query._replace(select=(key,), edges=edges, distinct=False))
 
 
 def _objects_by_person(d: Draw, person: Path, other: Path, verb: str, query: Query) -> Draft | None:
@@ -170,21 +209,36 @@ def ask_joined_aggregate(d: Draw, lexicon: Lexicon) -> Draft | None:
     fn = pick_function(d, column)
     noun, rows = measure_noun(d, column), f"{noun_phrase(d, path.fact)} {attach(d, path, named)}"
     value = tests[0].literal[1:-1] if tests[0].literal.startswith("'") and not is_one else ""
-    if value and tests[0].op == "=" and d.chance(0.35):
+    if value and tests[0].op == "=" and not is_one_of_two(path) and d.chance(0.35):
         value = english.DEMONYMS.get(value, value)
         rows = d.pick((f"{value} {noun_of(d, path.fact)}", f"{value} {path.target.nouns[0]} {noun_of(d, path.fact)}"))
-    if d.chance(0.35):
+    if column.family == "price" and fn in ("SUM", "AVG") and path.target.is_person and d.chance(0.4):
+        text = _say_spending(d, path, fn, noun, named, is_one)
+    elif d.chance(0.35):
         word = d.pick(asking.FUNCTION_WORDS[fn])
+        noun = english.pluralize(noun) if fn == "SUM" and not english.is_plural(noun) and d.chance(0.4) else noun
         text = d.say("({f} {m} (for|of|from|by) {e}|(what is|what's|whats|show me|give me) the {f} {m} (for|of|from) {e}?|{e} {f} {m}|{f} {m} {r}|{f} {m} (paid by|of) {e})" if path.target.is_person else "({f} {m} (for|of) {e}|(what is|what's|show me|give me) the {f} {m} (for|of) {e}?|{e} {f} {m})", f=word, m=noun, e=named, r=attach(d, path, named))
     else:
         text = say_aggregate(d, path.fact, fn, column, (), rows)
     return Draft("join_aggregate", text, own_query(path, Item(fn, column.ref), tests))
 
 
+def _say_spending(d: Draw, path: Path, fn: str, noun: str, named: str, is_one: bool) -> str:
+    do, have = ("does", "has") if is_one else ("do", "have")
+    if english.is_performer(path.target.nouns):
+        frames = "(how much (did|{do}) {e} (charge|earn|bring in) {x}?|total {ms} (charged|earned) by {e}|what (did|{do}) {e} (charge|bring in) {x}?)" if fn == "SUM" else "(how much {do} {e} charge on average?|what {do} {e} charge on average (per|for a) {s}?|average {m} charged by {e})"
+    elif fn == "SUM":
+        frames = "(how much (did|{do}) {e} (pay|spend) (in|on) {m} {x}?|how much (money|) {have} {e} (paid|spent) {x}?|total {ms} paid by {e}|what (did|{do}) {e} pay (in {m}|) {x}?|{m} {e} paid {x}|how much did {e} pay for (all|their|) {f}?)"
+    else:
+        frames = "(how much {do} {e} pay (on average|) (per|for a|for each) {s} on average?|what {do} {e} pay on average (per|for a) {s}?|average {m} paid by {e}|average {m} per {s} for {e})"
+    return d.say(frames, e=named, m=noun, ms=english.pluralize(noun), x=d.pick(("in total", "altogether", "overall", "in all")), s=noun_of(d, path.fact, False), f=noun_of(d, path.fact), do=do, have=have)
+
+
 def _target_dimension(d: Draw, path: Path, p_label: float) -> Dimension | None:
     target, role = path.target, path.links[-1].roles[0]
     nouns = target.nouns if role in target.nouns else (role, *path.links[-1].roles)
-    dims = [dim for dim in own_dimensions(target) if not dim.is_part and dim.item.ref and not dim.item.fn]
+    plain = {c.ref for c in target.columns if c.kind in ("category", "year")}
+    dims = [dim for dim in own_dimensions(target) if not dim.item.fn and dim.item.ref in plain]
     if target.has_label and (not dims or d.chance(p_label)):
         return Dimension(Item("", target.label.ref), nouns)
     if not dims:
@@ -192,7 +246,7 @@ def _target_dimension(d: Draw, path: Path, p_label: float) -> Dimension | None:
     dim = d.focus(dims, lambda x: str(x.item.ref))
     owner = target.nouns[0] if role in target.nouns else role
     extra = tuple(n if n.startswith(owner) else f"{owner} {n}" for n in dim.nouns[:2])
-    return dim._replace(nouns=(*dim.nouns, *extra))
+    return dim._replace(nouns=extra if is_one_of_two(path) else (*dim.nouns, *extra))
 
 
 def group_items(target: Thing, dimension: Dimension) -> tuple[Item, ...]:
@@ -226,6 +280,8 @@ def ask_joined_ranking(d: Draw, lexicon: Lexicon) -> Draft | None:
     """The target, or the n targets, with the most facts or the largest measure."""
     path = pick_path(d, lexicon, lambda p: p.target.has_label or any(c.kind == "category" for c in p.target.columns))
     dimension = _target_dimension(d, path, 0.65) if path else None
+    if path and not path.target.has_label and path.target.key and d.chance(0.35):
+        dimension = Dimension(Item("", path.target.key), path.target.nouns)
     if not path or not dimension:
         return None
     is_top, limit = d.chance(0.8), d.pick((2, 3, 3, 5, 5, 10)) if d.chance(0.25) else 1
@@ -236,11 +292,20 @@ def ask_joined_ranking(d: Draw, lexicon: Lexicon) -> Draft | None:
     tests = tests_of(extra)
     rows, noun = noun_phrase(d, path.fact, extra), d.lean(dimension.nouns)
     text = _say_joined_ranking(d, path, noun, rows, (is_top, limit, is_label), (fn, measure_noun(d, column) if column else ""))
+    if column and fn == "SUM" and column.family == "price" and limit == 1 and d.chance(0.3):
+        text = _say_revenue(d, path, noun, is_top, is_label)
     query = Query(
         (dimension.item,), path.fact.name, path.edges, tests, group=group_items(path.target, dimension),
         order=Item(fn, column.ref) if column else COUNT, descending=is_top, limit=limit,
     )  # fmt: skip
     return Draft("join_ranking", text, query)
+
+
+def _say_revenue(d: Draw, path: Path, noun: str, is_top: bool, is_label: bool) -> str:
+    most = "most" if is_top else "least"
+    if path.target.is_person and is_label and not english.is_performer(path.target.nouns):
+        return d.say(f"(who (has|) (spent|paid) (the|) {most} (in total|overall|money|)?|which {{g}} (spent|paid) (the|) {most} (in total|overall|)?|{{g}} who (spent|paid) (the|) {most})", g=noun)
+    return d.say(f"((which|what) {{g}} (brings in|brought in|generates|makes|earned us|made us) the {most} (money|revenue|)?|{{g}} with the {'highest' if is_top else 'lowest'} (revenue|income|total income|takings)|{most} (profitable|lucrative) {{g}})", g=noun)
 
 
 def _say_joined_ranking(d: Draw, path: Path, noun: str, rows: str, shape: tuple[bool, int, bool], measure: tuple[str, str]) -> str:
@@ -268,7 +333,9 @@ def _say_joined_ranking(d: Draw, path: Path, noun: str, rows: str, shape: tuple[
             verb = event_verb(d, path)
             frames += [f"who {verb} the {{o}} {{r}}?", f"which {{g}} {verb} (the|) {{o}} {{r}}?", f"who has {english.participle(verb)} (the|) {{o}} {{r}}?", "who has the {o} {r}?"]
         link = path.links[-1]
-        if link.place_verb and path.target.is_place and is_top:
+        if is_one_of_two(path):
+            frames = [f"(which|what) {{g}} has the {most} {{r}}?", "{g} with the {o} {r}"] if not is_label else [f"{d.lean(link.roles)} with the {most} {{r}}"]
+        if link.place_verb and path.target.is_place and is_top and is_label:
             base, place = english.base_form(link.place_verb.removeprefix("was ")), noun_of(d, path.target, False)
             frames = [f"(which|what) {place} do most {{r}} {base} (at|from|in)?", f"where do most {{r}} {base}?", f"{place} where most {{r}} {base}", f"{d.lean(link.roles)} with the most {{r}}", f"(busiest|most popular|most common|most used) {d.lean(link.roles)}"]
         elif is_top and is_label and not path.target.is_person and len(path.fact.links) > 1:
@@ -289,6 +356,9 @@ def ask_joined_having(d: Draw, lexicon: Lexicon) -> Draft | None:
         facts = english.singularize(facts)
     who = "who" if path.target.is_person else "that"
     frames = ["{n} with {t} {f}", "(which|what) {n} have {t} {f}?", f"(list|show me|find|give me) (all|the|) {{n}} (with|{who} have) {{t}} {{f}}", f"{{n}} {who} (have|had) {{t}} {{f}}", "(which|what) {n} had {t} {f}?"]
+    if is_one_of_two(path) and path.links[-1].place_verb:
+        verb = path.links[-1].place_verb.removeprefix("was ")
+        frames = [f"{{n}} where {{t}} {{f}} {verb}", f"(which|what) {{n}} had {{t}} {{f}} {verb} there?", f"(at|from) which {{n}} did {{t}} {{f}} {english.base_form(verb)}?", f"{{n}} with {{t}} {{f}} {verb} there"]
     if path.target.is_person:
         verb = event_verb(d, path)
         frames += [f"{{n}} who {verb} {{t}} {{f}}", f"(which|what) {{n}} {verb} {{t}} {{f}}?", f"who {verb} {{t}} {{f}}?", "who has {t} {f}?"]
@@ -321,10 +391,11 @@ def ask_never(d: Draw, lexicon: Lexicon) -> Draft | None:
 def _never_frames(d: Draw, path: Path) -> list[str]:
     link, target = path.links[0], path.target
     who = "who" if target.is_person else "that"
-    frames = ["{n} without (any|a single|) {f}", "(which|what) {n} have no {f}?", "{n} with no {f} (at all|)", "{n} with zero {f}", f"(list|show me|find|give me) (all|the|) {{n}} (without (any|) {{f}}|with no {{f}}|{who} have no {{f}})", f"{{n}} {who} have never had {{a}}", "(is there|are there) any {n} without (a single|any|) {f}? (which|which ones|)", "(which|what) {n} don't have (any|a single) {f}?"]
+    frames = ["{n} without (any|a single|) {f}", "(which|what) {n} have no {f}?", "{n} with no {f} (at all|)", "{n} with zero {f}", f"(list|show me|find|give me) (all|the|) {{n}} (without (any|) {{f}}|with no {{f}}|{who} have no {{f}})", f"{{n}} {who} have never had {{a}}", "(is there|are there) any {n} without (a single|any|) {f}? (which|which ones|)", "(is there|are there) any {n} who (has|have) not had (a single|any) {one}? (who|which|)" if target.is_person else "(are there|do we have) any {n} that never had {a}?", "(which|what) {n} don't have (any|a single) {f}?"]
     if target.is_person:
         verb = event_verb(d, path)
         base, done = english.base_form(verb), english.participle(verb)
+        frames += [f"did any {{n}} {base} no {{one}}? (names please|who|which|)"] if target.nouns else []
         frames += [f"who has never {done} {{a}}?", f"who (has not|hasn't) {done} (any {{f}}|{{a}})?", f"{{n}} who (have never|never|have not yet|haven't) {done} {{a}}", f"(which|what) {{n}} (have never|never|haven't) {done} {{a}}?", f"who never {verb} {{a}}?", f"(which|what) {{n}} did not {base} any {{f}}?", f"{{n}} that didn't {base} (anything|any {{f}})", "inactive {n} (with no {f}|without {f})"]
     elif link.place_verb and target.is_place:
         base, verb = english.base_form(link.place_verb.removeprefix("was ")), link.place_verb.removeprefix("was ")

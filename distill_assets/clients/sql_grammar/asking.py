@@ -14,13 +14,11 @@ COUNT_FRAMES = (
     "number of {n}",
     "(what is|what's|whats|tell me|give me|show me|i need|find|get) the (number|total number|count) of {n}",
     "(count|count the|count all|count all the|count up) {n}",
-    "{n} count",
-    "{n}, how many (are there|do we have|)?",
-    "(do we have|are there) (any|many) {n}? how many?",
     "how many of our {n} are there?",
     "(tell me|can you tell me|i want to know|do you know) how many {n} (there are|we have|exist)",
-    "(size|length) of the {n} list",
 )
+SHORT_COUNT_FRAMES = ("{n} count", "{n}, how many (are there|do we have|)?", "(do we have|are there) (any|many) {n}? how many?", "(size|length) of the {n} list", "{n} total")
+INVERTED_FRAMES = ("how many {n} {i}?", "how many {n} {i}?", "how many {n} {i}", "(tell me|) how many {n} {i}")
 ALL_COUNT_FRAMES = (
     "how many {n} (are in the system|are registered|are there overall|are in the database|do we have on file|are on our books|are in our records|are in the catalogue|are recorded)?",
 )
@@ -105,7 +103,7 @@ GROUP_FRAMES = (
     "each {g} and (its|the) (number of|count of) {n}",
     "(what is|what's) the number of {n} (per|by|for each|in each) {g}?",
     "how are {n} (split|distributed|spread) (by|over|across) {g}?",
-    "{g} and number of {n}",
+    "{g} and number of {n}", "how many {n} of each {g} (do we have|are there|)?", "how many {n} of every {g} (do we have|are there)?",
     "{n} grouped by {g}",
     "distribution of {n} (by|over) {g}",
 )
@@ -123,6 +121,7 @@ GROUP_MEASURE_FRAMES = (
     "{f} {m} grouped by {g}",
     "compare the {f} {m} (across|of|between) {gs}",
 )
+GROUP_PREDICATE_FRAMES = ("how many {n} (of each|in each|per|for each|of every) {g} {p}?", "how many {n} {p}, (by|per|for each) {g}?", "how many {n} {p} (per|in each|for each) {g}?", "for each {g}, how many {n} {p}?")
 FUNCTION_WORDS = {
     "AVG": ("average", "average", "average", "avg", "mean"),
     "SUM": ("total", "total", "total", "overall", "combined", "summed"),

@@ -24,6 +24,7 @@ class Condition(NamedTuple):
     after: tuple[str, ...] = ()
     predicate: tuple[str, ...] = ()
     nouns: tuple[str, ...] = ()
+    inverted: tuple[str, ...] = ()
 
 
 _KINDS = {"category": 5.0, "number": 2.6, "date": 2.2, "year": 1.2, "flag": 3.0, "label": 0.0, "text": 0.15, "ref": 0.0}
@@ -54,7 +55,8 @@ def condition_on(d: Draw, thing: Thing, column: Words) -> Condition:
         return _flag_condition(d, column, item)
     if column.kind in ("date", "year"):
         tests, words = dates.draw_date_test(d, column)
-        return Condition(tests, (), *dates.say_date(d, thing, column, words))
+        seats = dates.say_date(d, thing, column, words)
+        return Condition(tests, (), *seats, (), dates.say_inverted(d, thing, column, words))
     if column.kind == "number":
         return _number_condition(d, thing, column, item)
     return _text_condition(d, thing, column, item)
@@ -71,7 +73,8 @@ def _null_condition(d: Draw, thing: Thing, column: Words, item: Item) -> Conditi
         return Condition((Test(item, "IS NOT NULL"),), (), tuple(after), tuple(have))
     after = [f"without {english.with_article(noun)}", f"with no {noun}", f"missing {english.with_article(noun)}", f"without {noun}"]
     after += [f"where the {noun} is (missing|empty|unknown|not known|null|blank)", f"with {noun} missing", f"with no {noun} on file"]
-    have = [f"have no {noun}", f"don't have {english.with_article(noun)}", f"are missing {english.with_article(noun)}", f"have no known {noun}", f"did not give {english.with_article(noun)}"]
+    have = [f"haven't told us their {noun}", f"didn't give us {english.with_article(noun)}"] if thing.is_person else [f"lack {english.with_article(noun)}"]
+    have += [f"have no {noun}", f"don't have {english.with_article(noun)}", f"do not have {english.with_article(noun)}", f"are missing {english.with_article(noun)}", f"have no known {noun}", f"did not give {english.with_article(noun)}"]
     before: list[str] = []
     first = words.split()[0]
     if column.kind == "date" and column.clause.startswith("was "):
@@ -114,7 +117,8 @@ def _number_condition(d: Draw, thing: Thing, column: Words, item: Item) -> Condi
 def _zero_condition(d: Draw, column: Words, item: Item) -> Condition:
     words, noun = column.zero_words, d.pick(column.nouns)
     if words.startswith("free "):
-        after = [f"with {words}", f"with {words} (cost|)", f"with no {noun}", f"that had {words}", f"without {noun}"]
+        words = "free " + noun.split()[0] if column.family == "price" and d.chance(0.6) else words
+        after = [f"with {words}", f"with {words}", f"with no {noun}", f"that had {words}", f"without {noun}"]
         return Condition((Test(item, "=", "0"),), (), tuple(map(d.say, after)), (f"had {words}", f"have {words}", f"got {words}", f"had no {noun}", "shipped free" if "shipping" in words else f"had {words}"))
     after = (words, f"that are {words}", f"currently {words}", f"with no {noun}", f"with zero {noun}")
     return Condition((Test(item, "=", "0"),), (), after, (f"are {words}", f"are currently {words}", f"have no {noun}", f"are {words} right now"))
@@ -127,7 +131,17 @@ def _text_condition(d: Draw, thing: Thing, column: Words, item: Item) -> Conditi
     if len(column.values) > 3 and column.kind == "category" and d.chance(0.06):
         return _either_condition(d, thing, column, item, value)
     seats = text_seats(d, thing, column, value)
-    return Condition((Test(item, "=", quote_text(value)),), *seats)
+    return Condition((Test(item, "=", quote_text(value)),), *seats, _say_inverted(column, value))
+
+
+def _say_inverted(column: Words, value: str) -> tuple[str, ...]:
+    if column.family == "maker":
+        return (f"does {value} make", f"do we have from {value}", f"does {value} have", f"do we have by {value}", f"come from {value}")
+    if column.family == "status" and value.endswith("ed") and column.ref.column == "status":
+        return (f"did we have {value}", f"did we {english.base_form(value)}", f"ended up {value}")
+    if column.family in ("place", "kind"):
+        return (f"do we have in {value}", f"are there in {value}", f"does {value} have", f"do we have in the {column.nouns[0]} {value}")
+    return ()
 
 
 def _not_condition(d: Draw, column: Words, item: Item, value: str) -> Condition:

@@ -91,6 +91,16 @@ def say_date(d: Draw, thing: Thing, column: Words, words: str) -> tuple[tuple[st
     return tuple(after), (f"{plural} {words}",) * 3
 
 
+def say_inverted(d: Draw, thing: Thing, column: Words, words: str) -> tuple[str, ...]:
+    """Return what follows "how many orders" in an inverted question: "did we ship in 2024"."""
+    clause = column.clause.removeprefix("was ").removeprefix("last ")
+    if column.clause.startswith("was ") and column.kind == "date" and clause != "born":
+        return (f"did we {english.base_form(clause)} {words}", f"were {clause} {words}", f"have we {clause} {words}" if clause.endswith("ed") else f"did we {english.base_form(clause)} {words}")
+    if is_main_date(thing, column):
+        return (f"did we have {words}", f"were there {words}", f"do we have {words}")
+    return ()
+
+
 def is_main_date(thing: Thing, column: Words) -> bool:
     """Tell whether the column is the date of the row itself: the first date of an event's table."""
     first = next((c for c in thing.columns if c.kind == "date"), None)

@@ -29,7 +29,7 @@ _VERBS = {
     "rode": ("ride", "ridden"), "made": ("make", "made"), "sent": ("send", "sent"), "built": ("build", "built"),
     "held": ("hold", "held"), "won": ("win", "won"), "lost": ("lose", "lost"), "got": ("get", "got"),
     "saw": ("see", "seen"), "met": ("meet", "met"), "led": ("lead", "led"), "taught": ("teach", "taught"),
-    "flew": ("fly", "flown"), "drove": ("drive", "driven"), "ran": ("run", "run"), "was": ("be", "been"),
+    "did": ("do", "done"), "flew": ("fly", "flown"), "drove": ("drive", "driven"), "ran": ("run", "run"), "was": ("be", "been"),
 }  # fmt: skip
 _PARTICIPLES = frozenset(participle for _, participle in _VERBS.values()) | {"born", "founded", "put", "set"}
 
@@ -56,6 +56,7 @@ _PERSONS = frozenset(
     " nurse contact supplier vendor seller tenant borrower reader pilot engineer analyst participant donor candidate"
     " applicant resident citizen lecturer professor instructor coach singer director writer people men women".split()
 )
+_PERFORMERS = frozenset("doctor physician practitioner nurse teacher instructor author seller agent manager employee".split())
 _PLACES = frozenset(
     "station store warehouse city location branch hotel office stop shop site room building airport venue school"
     " restaurant library museum clinic hospital country region dock department".split()
@@ -137,11 +138,11 @@ def _strip_ed(verb: str) -> str:
     if not verb.endswith("ed"):
         return verb
     stem = verb[:-2]
-    if len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] in "pgtnmrb":
+    if len(stem) > 3 and stem[-1] == stem[-2] and (stem[-1] in "pgtnmrb" or stem.endswith("cell")):
         return stem[:-1]
     if stem.endswith("i"):
         return stem[:-1] + "y"
-    silent = ("ir", "at", "ic", "uc", "as", "iv", "os", "ut", "ag", "rg", "iz", "ov", "us", "ur", "rv", "is", "dg", "ul", "ag", "ot")
+    silent = ("ir", "at", "ic", "uc", "as", "iv", "os", "ut", "ag", "rg", "iz", "ov", "us", "ur", "rv", "is", "dg", "ul", "ot", "ac", "su", "dl", "let", "giv", "tl")
     return stem + "e" if stem.endswith(silent) else stem
 
 
@@ -153,6 +154,11 @@ def with_article(phrase: str) -> str:
 def is_person(nouns: tuple[str, ...]) -> bool:
     """Tell whether one of a table's nouns names persons."""
     return any(word in _PERSONS for noun in nouns for word in noun.lower().split())
+
+
+def is_performer(nouns: tuple[str, ...]) -> bool:
+    """Tell whether a table's persons do a thing for others: doctors, teachers, sellers."""
+    return any(noun.split()[-1] in _PERFORMERS for noun in nouns)
 
 
 def is_place(nouns: tuple[str, ...]) -> bool:

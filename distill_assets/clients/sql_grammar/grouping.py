@@ -11,7 +11,8 @@ from distill_assets.clients.sql_grammar.conditions import Condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Thing, Words
 from distill_assets.clients.sql_grammar.phrases import (
-    ADDITIVE, Dimension, Draft, measure_noun, noun_phrase, own_dimensions, pick_dimension, pick_measure, pick_thing, tests_of,
+    ADDITIVE, Dimension, Draft, measure_noun, noun_phrase, own_dimensions, pick_dimension, pick_measure, pick_thing,
+    predicate_of, tests_of, to_singular,
 )  # fmt: skip
 from distill_assets.clients.sql_grammar.query import Item, Query, Test
 from distill_assets.clients.sql_grammar.single import COUNT, draw_conditions
@@ -29,7 +30,13 @@ def ask_group(d: Draw, lexicon: Lexicon) -> Draft | None:
         conditions = ()
     column = pick_measure(d, thing, lambda c: c.ref.column != name) if d.chance(0.45) else None
     if not column:
-        text = say_group_count(d, noun_phrase(d, thing, conditions), dimension)
+        tail = ""
+        if conditions and d.chance(0.3) and dimension.item.fn != "year":
+            text = d.say(d.pick(asking.GROUP_PREDICATE_FRAMES), n=noun_phrase(d, thing), p=predicate_of(d, conditions[0]), g=d.lean(dimension.nouns))
+            return Draft("group_count", text, _grouped(thing, dimension, COUNT, conditions))
+        if conditions and d.chance(0.35):
+            tail = " " + d.pick(conditions[0].after) if conditions[0].after else ""
+        text = say_group_count(d, noun_phrase(d, thing, () if tail else conditions), dimension).rstrip("?") + tail
         return Draft("group_count", text, _grouped(thing, dimension, COUNT, conditions))
     fn = pick_function(d, column)
     text = say_group_measure(d, fn, column, noun_phrase(d, thing, conditions), dimension, bool(conditions))
@@ -60,9 +67,14 @@ def say_group_measure(d: Draw, fn: str, column: Words, rows: str, dimension: Dim
     words = asking.FUNCTION_WORDS[fn]
     if fn in ("MAX", "MIN"):
         words += (high if fn == "MAX" else low).values
+    if fn in ("MAX", "MIN") and column.family in ("duration", "distance") and d.chance(0.4):
+        word = "longest" if fn == "MAX" else "shortest"
+        return d.say("({x} {s} (per|for each|by|in each) {g}|how long is the {x} {s} (per|for each|by) {g}?|{x} {s} in {m} (for each|per|by) {g})", x=word, s=to_singular(english.singularize(rows)), g=d.lean(dimension.nouns), m=measure_noun(d, column))
     frames = [frame for frame in asking.GROUP_MEASURE_FRAMES if "{n}" in frame or not needs_rows]
     noun = d.lean(dimension.nouns)
-    return d.say(d.pick(frames), f=d.pick(words), m=measure_noun(d, column), n=rows, g=noun, gs=english.pluralize(noun))
+    name = measure_noun(d, column)
+    name = english.pluralize(name) if fn == "SUM" and not english.is_plural(name) and d.chance(0.3) else name
+    return d.say(d.pick(frames), f=d.pick(words), m=name, n=rows, g=noun, gs=english.pluralize(noun))
 
 
 def count_comparison(d: Draw, typical: float) -> tuple[str, str, str]:

@@ -41,7 +41,15 @@ def climb(lexicon: Lexicon, fact: Thing, max_steps: int = 3) -> list[Path]:
             grown += [((*links, k), lexicon.things[k.edge.parent.table]) for k in at.links if k.edge.parent.table not in seen]
         found += [Path(fact, links, target) for links, target in grown]
         open_paths = grown
-    return found
+    nearest = {}
+    for path in found:
+        nearest[path.target.name] = min(len(path.links), nearest.get(path.target.name, 9))
+    return [path for path in found if len(path.links) == nearest[path.target.name]]
+
+
+def is_one_of_two(path: Path) -> bool:
+    """Tell whether the fact refers to the target by several keys, so that the role must be named."""
+    return sum(link.edge.parent.table == path.target.name for link in path.fact.links) > 1
 
 
 def pick_path(d: Draw, lexicon: Lexicon, fits: object = None) -> Path | None:
@@ -89,9 +97,10 @@ def event_verb(d: Draw, path: Path) -> str:
     link = path.links[-1]
     if link.actor_verb and len(path.links) == 1:
         return link.actor_verb
+    known = meanings.EVENT_VERBS | (meanings.PERFORMER_VERBS if english.is_performer(path.target.nouns) else {})
     for noun in path.fact.nouns:
-        if noun.split()[-1] in meanings.EVENT_VERBS:
-            return d.lean(meanings.EVENT_VERBS[noun.split()[-1]])
+        if noun.split()[-1] in known:
+            return d.lean(known[noun.split()[-1]])
     return "had"
 
 
@@ -110,6 +119,8 @@ def attach(d: Draw, path: Path, named: str) -> str:
         verb = event_verb(d, path)
         done = english.participle(verb)
         options = ["by {e}", "by {e}", "of {e}", "from {e}", "for {e}", "made by {e}" if verb == "had" else f"{done} by {{e}}", f"{{e}} {verb}", f"that {{e}} {verb}", f"that belong to {{e}}"]
+        if verb in ("wrote", "issued"):
+            options = ["by {e}", "by {e}", "from {e}", f"{done} by {{e}}", f"that {{e}} {verb}", f"{{e}} {verb}"]
         if verb in ("got", "received"):
             options = ["for {e}", "of {e}", "for {e}", f"{{e}} {verb}", f"that {{e}} {verb}", "written for {e}", "given to {e}"]
         return d.say(d.pick(options), e=named)

@@ -139,6 +139,12 @@ EVENT_VERBS: dict[str, tuple[str, ...]] = {
     "course": ("took",), "enrollment": ("had",), "invoice": ("got", "received"), "call": ("made",), "lesson": ("took",),
 }  # fmt: skip
 
+# The same for persons who do a thing for others: a doctor "wrote" a prescription.
+PERFORMER_VERBS: dict[str, tuple[str, ...]] = {
+    "prescription": ("wrote", "issued"), "visit": ("had", "did", "handled"), "appointment": ("had",), "order": ("handled", "took"),
+    "course": ("taught",), "lesson": ("taught", "gave"), "sale": ("made", "closed"), "book": ("wrote",), "call": ("handled", "took"),
+}  # fmt: skip
+
 # What a person does with the other thing of an event: the person "bought" a product, "rode" a bike.
 OBJECT_VERBS: dict[str, tuple[str, ...]] = {
     "product": ("bought", "ordered", "purchased"), "item": ("bought", "ordered"), "article": ("bought", "ordered"),

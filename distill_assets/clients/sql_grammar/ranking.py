@@ -44,8 +44,8 @@ def say_superlative(d: Draw, thing: Thing, column: Words, is_top: bool, conditio
     one, noun = noun_phrase(d, thing, conditions, plural=False), measure_noun(d, column)
     which = "(which|what|which)"
     frames = []
-    if degree.rows and _names_rows(column):
-        frames += [f"{which} {{s}} is (the|our|) {{r}}?", f"(what is|what's|show me|give me|find|name|tell me) (the|our|) {{r}} {{s}}", "{r} {s}", "{r} {s}", "{r} {s}?", "the {r} {s}", "(our|) {r} {s} (we have|in the database|right now|please|)", "{s} that is the {r}", f"{which} {{s}} is {{r}}?", "(our|the) {r} {s}: which one?", f"{which} of (the|our) {{n}} is the {{r}}?"]
+    if degree.rows and _names_rows(thing, column):
+        frames += [f"{which} {{s}} (is|was) (the|our|) {{r}}?", f"{which} {{s}} (is|was) the {{r}}?", f"(what is|what's|show me|give me|find|name|tell me) (the|our|) {{r}} {{s}}", "{r} {s}", "{r} {s}", "{r} {s}?", "the {r} {s}", "(our|) {r} {s} (we have|in the database|right now|please|)", "{s} that is the {r}", f"{which} {{s}} is {{r}}?", "(our|the) {r} {s}: which one?", f"{which} of (the|our) {{n}} is the {{r}}?"]
         if thing.is_person:
             frames += ["(who is|who's|whos|who is) (the|our) {r} {s}?"] * 4
     if column.kind in ("date", "year"):
@@ -64,8 +64,10 @@ def say_superlative(d: Draw, thing: Thing, column: Words, is_top: bool, conditio
     return d.say(d.pick(frames), s=one, n=noun_phrase(d, thing, conditions), m=noun, r=d.pick(degree.rows) if degree.rows else "")
 
 
-def _names_rows(column: Words) -> bool:
+def _names_rows(thing: Thing, column: Words) -> bool:
     """Tell whether an adjective alone ("cheapest") points at this column."""
+    if column.kind == "date":
+        return column.family == "birth" or next(c for c in thing.columns if c.kind == "date" and c.family == column.family).ref == column.ref
     if column.family == "price":
         return column.ref.column in ("price", "fee", "fare", "charge", "total", "amount") or bool(column.clause)
     return column.family != ""
@@ -92,8 +94,8 @@ def say_top(d: Draw, thing: Thing, column: Words, is_top: bool, conditions: tupl
     degree = meanings.DEGREES.get(column.family, meanings.DEGREES[""])[0 if is_top else 1]
     rows, noun = noun_phrase(d, thing, conditions), measure_noun(d, column)
     k = english.NUMBER_WORDS[limit] if limit <= 10 and d.chance(0.4) else str(limit)
-    if degree.rows and _names_rows(column) and d.chance(0.6):
-        frame = "({k} {r} {n}|(the|our|show me the|give me the|list the|show our|find the|what are the|which are the|who are the|get the) {k} {r} {n}|{r} {k} {n}|(show|list|give me) {k} {r} {n}|{n}: the {k} {r}|which {k} {n} are the {r}?|the {k} {r} of our {n})"
+    if degree.rows and _names_rows(thing, column) and d.chance(0.6):
+        frame = "({k} {r} {n}|our {k} {r} {n}|(the|our|show me the|give me the|list the|show our|find the|what are the|which are the|who are the|get the) {k} {r} {n}|{r} {k} {n}|(show|list|give me) {k} {r} {n}|{n}: the {k} {r}|which {k} {n} are the {r}?|the {k} {r} of our {n})"
         frame = frame if thing.is_person else frame.replace("who are the|", "")
         return d.say(frame, k=k, n=rows, r=d.pick(degree.rows))
     if column.kind in ("date", "year"):
@@ -131,7 +133,7 @@ def say_most(d: Draw, thing: Thing, noun: str, rows: str, is_top: bool, limit: i
     if limit > 1:
         frame = "((the|) {k} (most common|most frequent|most popular) {gs} (of|among|for) {n}|{k} {gs} with the most {n}|top {k} {gs} by number of {n})" if is_top else "({k} {gs} with the fewest {n}|the {k} (least common|rarest) {gs} (of|among|for) {n})"
     elif is_top:
-        frame = "((which|what) {g} has the most {n}?|{g} with the most {n}|(what is|what's) the most (common|popular|frequent|used) {g} (of|for|among) {n}?|most (common|popular|frequent|used) {g} (of|for|among) {n}|(which|what) {g} do most {n} have?|where do we have the most {n}, by {g}?|which {g} has the (highest|largest|biggest) number of {n}?|which {g} is (the|) most (common|popular) (among|for) {n}?)"
+        frame = "((which|what) {g} has the most {n}?|{g} with the most {n}|(what is|what's) the most (common|popular|frequent|used) {g} (of|for|among) {n}?|most (common|popular|frequent|used) {g} (of|for|among) {n}|(which|what) {g} do most {n} have?|(what|which) {g} do (people|we|customers|they|our {n}) (use|have|see|get|choose) (the|) most (often|)?|what {g} is used most (for {n}|)?|where do we have the most {n}, by {g}?|which {g} has the (highest|largest|biggest) number of {n}?|which {g} is (the|) most (common|popular) (among|for) {n}?)"
     else:
         frame = "((which|what) {g} has the (fewest|least) {n}?|{g} with the (fewest|least) {n}|(what is|what's) the least (common|popular) {g} (of|for|among) {n}?|least (common|frequent) {g} (of|among) {n}|rarest {g} (of|among) {n}|which {g} has the (lowest|smallest) number of {n}?)"
     return d.say(frame, g=noun, gs=english.pluralize(noun), n=rows, k=str(limit))

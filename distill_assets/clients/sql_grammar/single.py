@@ -43,9 +43,18 @@ def ask_count(d: Draw, lexicon: Lexicon) -> Draft | None:
         rest = noun_phrase(d, thing, conditions[1:], noun="people" if thing.is_person and d.chance(0.12) else "")
         text = d.say(d.pick(asking.COUNT_PREDICATE_FRAMES), n=rest, p=predicate_of(d, conditions[0]), w=who)
     else:
-        frames = asking.COUNT_FRAMES + (asking.ALL_COUNT_FRAMES * 3 if not conditions else ())
-        text = d.say(d.pick(frames), n=noun_phrase(d, thing, conditions))
+        text = _say_count(d, thing, conditions)
     return Draft("count", text, query)
+
+
+def _say_count(d: Draw, thing: Thing, conditions: tuple[Condition, ...]) -> str:
+    if conditions and conditions[0].inverted and d.chance(0.45):
+        return d.say(d.pick(asking.INVERTED_FRAMES), n=noun_phrase(d, thing, conditions[1:]), i=d.pick(conditions[0].inverted))
+    rows = noun_phrase(d, thing, conditions)
+    frames = asking.COUNT_FRAMES + (asking.ALL_COUNT_FRAMES * 3 if not conditions else ())
+    if len(rows.split()) < 4:
+        frames += asking.SHORT_COUNT_FRAMES
+    return d.say(d.pick(frames), n=rows)
 
 
 def _count_distinct(d: Draw, thing: Thing) -> Draft | None:
@@ -118,7 +127,7 @@ def say_look_up(d: Draw, thing: Thing, column: Words, value: str) -> str:
         else:
             frames = [f"when did {{v}} {english.base_form(clause)}?", f"since when (has {{v}} {english.participle(clause)}|is {{v}} with us)?" if thing.is_person else f"when did {{v}} {english.base_form(clause)}", f"on (what|which) (date|day) did {{v}} {english.base_form(clause)}?"] * 2 + frames[:3]
     elif column.kind == "number":
-        frames += ["how much {m} does {v} have?", "how many {m} does {v} have?"]
+        frames += ["how many {m} does {v} have?"] * 2 if english.is_plural(noun) else ["how much {m} does {v} have?"]
         if column.family == "price":
             frames += ["how much (does|did) {v} cost?", "how much is {v}?"]
     elif column.family == "place":
@@ -171,6 +180,8 @@ def say_aggregate(d: Draw, thing: Thing, fn: str, column: Words, conditions: tup
     one = rows or noun_phrase(d, thing, conditions, plural=False)
     article = one if rows else english.with_article(one)
     spoken = _spoken_aggregates(d, thing, fn, column)
+    if conditions and not rows and d.chance(0.3) and (adverb := _adverb(d, conditions)):
+        return _say_timed(d, fn, column, noun, adverb)
     if spoken and d.chance(0.4):
         return d.say(d.pick(spoken), n=n_slot, a=article, s=one, m=noun)
     if fn == "RANGE":
@@ -187,6 +198,22 @@ def say_aggregate(d: Draw, thing: Thing, fn: str, column: Words, conditions: tup
     return d.say(d.pick(frames), m=noun, n=n_slot, a=article)
 
 
+def _adverb(d: Draw, conditions: tuple[Condition, ...]) -> str:
+    """Return the adverb of a lone date condition: "in 2024"."""
+    if len(conditions) != 1:
+        return ""
+    bare = [a for a in conditions[0].after if a.split()[0] in ("in", "during", "before", "after", "since", "until", "between", "from") and any(c.isdigit() for c in a)]
+    return d.pick(bare) if bare and conditions[0].tests[0].item.fn in ("year", "month", "") and "DATE" in (conditions[0].tests[0].literal + "DATE" * bool(conditions[0].tests[0].item.fn)) else ""
+
+
+def _say_timed(d: Draw, fn: str, column: Words, noun: str, adverb: str) -> str:
+    high, low = meanings.DEGREES.get(column.family, meanings.DEGREES[""])
+    words = {"MAX": high.values, "MIN": low.values, "RANGE": ("range of",)}.get(fn) or asking.FUNCTION_WORDS[fn]
+    many = english.pluralize(noun) if fn == "SUM" and not english.is_plural(noun) and d.chance(0.3) else noun
+    frame = "({f} {m} {t}|(what was|what is|what's|show me|give me) the {f} {m} {t}?|{t}, what was the {f} {m}?|{f} {m} (charged|recorded|we had|paid|booked) {t}|{f} {m} {t})"
+    return d.say(frame, f=d.pick(words), m=many, t=adverb)
+
+
 def _spoken_aggregates(d: Draw, thing: Thing, fn: str, column: Words) -> tuple[str, ...]:
     family = column.family
     extreme = {"AVG": "on average", "SUM": "in total"}.get(fn)
@@ -196,8 +223,12 @@ def _spoken_aggregates(d: Draw, thing: Thing, fn: str, column: Words) -> tuple[s
             return ("how long (is|was) {a} on average?", "how long do {n} (take|last) on average?", "average length of {a}", "how long does {a} (take|last) on average?", "average time of {n}")
         return ("how much time (did {n} take|was spent on {n}) in total?", "total time (spent on|of) {n}") if fn == "SUM" else (f"how long (is|was) the {long} {{s}}?", f"length of the {long} {{s}}")
     if family == "price" and column.ref.column in ("price", "cost", "fare", "fee", "charge", "amount", "total"):
+        if fn == "SUM" and d.chance(0.4):
+            return ("(what's|what is|) the total (we paid|paid|charged|spent|cost) (for|on|of) (all|all our|all the|our) {n}?", "total (paid|spent|charged) (for|on) (all|our|) {n}", "how much (money|) (did|have) we (spend|pay|spent|paid) on (all|) {n}?", "what did (all|all our) {n} cost (together|in total|altogether)?")
         if extreme:
-            return (f"how much (do|did) {{n}} cost {extreme}?", f"what (does|did) {{a}} cost {extreme}?" if fn == "AVG" else f"how much did we (spend on|pay for|charge for) {{n}} {extreme}?", f"how much (is|was) (paid|charged) for {{n}} {extreme}?", f"what do {{n}} cost {extreme}?")
+            return (f"how much (do|did) {{n}} cost {extreme}?", f"what (does|did) {{a}} cost {extreme}?" if fn == "AVG" else f"how much did we (spend on|pay for|charge for) (all|all our|) {{n}} {extreme}?", f"how much (is|was) (paid|charged) for {{n}} {extreme}?", f"what do {{n}} cost {extreme}?")
+        if d.chance(0.4):
+            return ("(whats|what's|what is|) the (biggest|highest|largest) {m} (anyone|anybody|someone) (ever|has ever|) paid (for {a}|)?", "(biggest|highest|largest) {m} ever (paid|charged) for {a}") if fn == "MAX" else ("(what's|what is|) the (smallest|lowest) {m} (anyone|anybody|someone) (ever|has ever|) paid (for {a}|)?", "(smallest|lowest) {m} ever (paid|charged) for {a}")
         word = ("most expensive", "priciest") if fn == "MAX" else ("cheapest", "least expensive")
         return tuple(f"{opening} the {w} {{s}}{end}" for w in word for opening, end in (("how much (does|did)", " cost?"), ("price of", ""), ("what does", " cost?"))) + (("(what is|what's) the most (anyone|someone|we) (ever|) (paid|charged) for {a}?", "most ever (paid|charged) for {a}") if fn == "MAX" else ("(what is|what's) the least (anyone|someone|we) (ever|) (paid|charged) for {a}?",))
     if family == "rating":
@@ -211,7 +242,8 @@ def _spoken_aggregates(d: Draw, thing: Thing, fn: str, column: Words) -> tuple[s
         return ("how many {m} (do we have|are there) in total for {n}?", "how many {m} do all {n} have together?", "how many {m} altogether in {n}?")
     if fn in ("MAX", "MIN") and family in ("count", "size", "percent", ""):
         word = "most" if fn == "MAX" else "fewest"
-        return (f"(what is|what's) the {word} {{m}} (any {{s}} has|of any {{s}})?", f"{word} {{m}} (any|a single|one) {{s}} has")
+        big = "(largest|biggest|highest)" if fn == "MAX" else "(smallest|lowest)"
+        return (f"(what is|what's) the {word} {{m}} (any {{s}} has|of any {{s}})?", f"{word} {{m}} (any|a single|one) {{s}} has", f"{big} {{m}} (of|on|in|for) (a single|any|one) {{s}}", f"{big} {{m}} (anyone has|we have|ever|of all)")
     return ()
 
 

@@ -17,7 +17,7 @@ _OPENERS = (
 _CLOSERS = ("please", "please", "thanks", "in our database", "right now", "so far", "in the system", "at the moment", "for me")
 _SHORT = {"what is": "what's", "who is": "who's", "do not": "don't", "what are": "what're", "number of": "no of", "average": "avg", "and": "&", "you": "u"}
 _QUESTION = re.compile(r"(how|which|what|who|whose|where|when|do|does|did|is|are|has|have|at which|from which|in which|can|could)\b", re.IGNORECASE)
-_SPLITTABLE = re.compile(r"[a-z]{5,}")
+_SPLITTABLE = re.compile(r"\b(?!count|shirt|shift)[a-z]{5,}")
 
 
 def roughen(d: Draw, text: str) -> str:
@@ -30,7 +30,7 @@ def roughen(d: Draw, text: str) -> str:
         text = f"{text} {d.pick(_CLOSERS)}"
     if d.chance(0.07):
         text = _shorten(d, text)
-    if d.chance(0.05):
+    if d.chance(0.035):
         text = _slip(d, text)
     style = d.weigh({"lower": 0.3, "plain": 0.28, "proper": 0.42})
     if style == "lower":
