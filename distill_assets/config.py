@@ -57,7 +57,7 @@ class TeacherSpec(Spec):
 class GenerateSpec(Spec):
     """How seeds become requests."""
 
-    samples_per_seed: int = Field(16, ge=1, le=10_000)
+    samples_per_seed: int = Field(13, ge=1, le=10_000)
     prompt: str = "write_sample.v1"
     seed: int = 17
 
@@ -82,13 +82,18 @@ class CurateSpec(Spec):
 
 
 class TrainSpec(Spec):
-    """How the student is trained. Learning rate in 1/step; lengths in tokens."""
+    """How the student is trained. Learning rate in 1/step; lengths in tokens.
+
+    `frozen_frac` is the share of a pretrained model's layers, from the bottom, that stay as they are,
+    with the embeddings; a model from scratch is never frozen.
+    """
 
     epochs: int = Field(1, ge=1, le=100)
     batch_size: int = Field(16, ge=1)
     learning_rate: float = Field(3e-4, gt=0)
     warmup_frac: float = Field(0.05, ge=0, lt=1)
     max_length: int = Field(256, ge=16)
+    frozen_frac: float = Field(0.5, ge=0, lt=1)
     save_every_steps: int = Field(30, ge=1)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 17

@@ -1,0 +1,164 @@
+"""Dagster assets of the evaluate stage: eval_results, eval_report."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from distill_assets.checks import blocking_keys
+from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
+from distill_assets.clients.openai_chat import name_teacher
+from distill_assets.config import RecipeFolder, cache_folder
+from distill_assets.evaluate.answering import answer_items
+from distill_assets.evaluate.facts import count_funnel, count_planted
+from distill_assets.evaluate.figures import draw_figures
+from distill_assets.evaluate.items import Model, build_items, name_answers
+from distill_assets.evaluate.report import EvalReport, build_report
+from distill_assets.evaluate.scoring import score_answers
+from distill_assets.gates import asset_key, input_version, require_gates
+from distill_assets.identity import hash_text
+from distill_assets.linking import build_index
+from distill_assets.materialization import describe_asset, describe_table, publish_table, read_input
+from distill_assets.resources import GpuResource
+from distill_assets.storage import Workspace, find_instances, read_table, write_bytes, write_text
+from distill_assets.tables import (
+    DATABASES,
+    DROPPED_SAMPLES,
+    EVAL_RESULTS,
+    HOLDOUT,
+    JUDGED_SAMPLES,
+    PLANTED_ERRORS,
+    RAW_GENERATIONS,
+    TRAINING_DATASET,
+)
+from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner
+
+GROUP = "evaluate"
+REPORT_MEANING = "How good the student is, beside its base model, and what its data was made of."
+
+
+def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
+    """Assets that measure the student and tell how good it is."""
+    recipe = folder.recipe
+
+    @dg.asset(
+        **describe_table(
+            recipe, EVAL_RESULTS, group=GROUP, kinds={"pytorch", "duckdb", "polars"},
+            deps=["student_checkpoint", "holdout", "training_dataset", "databases"], step="1", spec=recipe.evaluate.identity(),
+        ),
+        pool="gpu",
+    )  # fmt: skip
+    def eval_results(
+        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace], gpu: dg.ResourceParam[GpuResource]
+    ) -> dg.MaterializeResult:
+        require_gates(context, blocking_keys(recipe, ["holdout", "training_dataset"]))
+        dataset = read_input(context, workspace, recipe, TRAINING_DATASET)
+        files = find_instances(workspace, recipe.name, read_input(context, workspace, recipe, DATABASES))
+        indexes = {name: build_index(by_ix[0]) for name, by_ix in files.items()}
+        items = build_items(read_input(context, workspace, recipe, HOLDOUT), dataset, indexes, recipe.evaluate)
+        names = {name: [f"{name}#{ix}" for ix in by_ix] for name, by_ix in files.items()}
+        opened = {f"{name}#{ix}": file for name, by_ix in files.items() for ix, file in by_ix.items()}
+        frames, asked = [], {}
+        with SqlRunner(opened, QueryLimits(timeout_s=recipe.judge.query_timeout_s)) as runner:
+            for model, path in _list_models(context, workspace, folder):
+                keyed = name_answers(items, model, recipe.evaluate)
+                answers, asked[f"n_asked_{model.role}"] = answer_items(
+                    workspace, recipe.name, model, path, keyed, recipe.evaluate,
+                    lambda module, file: gpu.run_child(context, module, file), gpu.count_threads(recipe.student.threads),
+                )  # fmt: skip
+                frames.append(score_answers(keyed, answers, model, dataset, runner, names))
+        frame = pl.concat(frames)
+        return publish_table(workspace, recipe, EVAL_RESULTS, frame, {**asked, **_accuracies(frame)})
+
+    @dg.asset(
+        **describe_asset(
+            recipe, "eval_report", REPORT_MEANING, group=GROUP, kinds={"report", "json"},
+            deps=["eval_results", "student_checkpoint", "training_dataset", "dropped_samples", "judged_samples", "raw_generations"],
+            step="1", spec={"teacher": name_teacher(recipe.teacher)},
+        )
+    )  # fmt: skip
+    def eval_report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+        require_gates(context, blocking_keys(recipe, ["eval_results"]))
+        results = read_input(context, workspace, recipe, EVAL_RESULTS)
+        facts = _gather_facts(context, workspace, folder, results)
+        report = build_report(results, facts)
+        manifest = facts.pop("manifest")
+        figures = draw_figures(report.data, manifest["training"]["history"])
+        target = _write_report(workspace, recipe.name, report, figures)
+        return _publish_report(target, report, figures)
+
+    return [eval_results, eval_report]
+
+
+def _list_models(context: dg.AssetExecutionContext, workspace: Workspace, folder: RecipeFolder) -> list[tuple[Model, Path]]:
+    """The student and, unless it started from nothing, the base model, with their folders."""
+    recipe = folder.recipe
+    checkpoint_id = input_version(context, asset_key(recipe.name, "student_checkpoint"))
+    student = Model("student", f"{recipe.name}@{checkpoint_id[:12]}", checkpoint_id)
+    models = [(student, workspace.folder("checkpoints", recipe.name) / checkpoint_id)]
+    base = resolve_base_model(recipe.student.base_model, cache_folder())
+    if "base" in recipe.evaluate.models and base.name != TINY_NAME:  # a model from scratch has no base
+        models.append((Model("base", f"{base.name}@{base.revision[:12]}", base.revision), base.path))
+    return models
+
+
+def _accuracies(frame: pl.DataFrame) -> dict[str, float]:
+    groups = frame.group_by("model_role", "source").agg(pl.col("is_correct").mean().alias("accuracy")).sort("model_role", "source")
+    return {f"accuracy_{role}_{source}": accuracy for role, source, accuracy in groups.iter_rows()}
+
+
+def _gather_facts(context: dg.AssetExecutionContext, workspace: Workspace, folder: RecipeFolder, results: pl.DataFrame) -> dict[str, Any]:
+    recipe = folder.recipe
+    dataset = read_input(context, workspace, recipe, TRAINING_DATASET)
+    judged = read_input(context, workspace, recipe, JUDGED_SAMPLES)
+    generations = read_input(context, workspace, recipe, RAW_GENERATIONS)
+    dropped = read_input(context, workspace, recipe, DROPPED_SAMPLES)
+    raw_version = input_version(context, asset_key(recipe.name, RAW_GENERATIONS.name))
+    planted = read_table(workspace, recipe.name, PLANTED_ERRORS, raw_version)
+    checkpoint_id = input_version(context, asset_key(recipe.name, "student_checkpoint"))
+    manifest_file = workspace.folder("checkpoints", recipe.name) / checkpoint_id / "manifest.json"
+    names = results.select("model_role", "model_name").unique().sort("model_role")
+    return {
+        "recipe": recipe.name,
+        "models": dict(names.iter_rows()),
+        "teacher": name_teacher(recipe.teacher),
+        "served_models": sorted(generations["served_model"].drop_nulls().unique()),
+        "planted": count_planted(planted, judged, dataset),
+        "figures": count_funnel(generations, judged, dropped, dataset),
+        "versions": {
+            name: input_version(context, asset_key(recipe.name, name)) for name in ("training_dataset", "student_checkpoint")
+        },
+        "manifest": json.loads(manifest_file.read_text(encoding="utf-8")),
+    }
+
+
+def _write_report(workspace: Workspace, recipe: str, report: EvalReport, figures: dict[str, bytes]) -> Path:
+    """Write markdown, JSON, summary and pictures into a folder named by the report's content."""
+    data = json.dumps(report.data, indent=1, sort_keys=True, ensure_ascii=False)
+    target = workspace.folder("reports", recipe) / hash_text(data)[:32]
+    for name, png in figures.items():
+        write_bytes(target / f"{name}.png", png)
+    pictures = "\n\n".join(f"![{name}]({name}.png)" for name in figures)
+    write_text(target / "report.json", data)
+    write_text(target / "summary.txt", report.summary)
+    write_text(target / "report.md", f"{report.markdown}\n## Pictures\n\n{pictures}\n")
+    return target
+
+
+def _publish_report(target: Path, report: EvalReport, figures: dict[str, bytes]) -> dg.MaterializeResult:
+    pictures = "\n\n".join(
+        f"![{name}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})" for name, png in figures.items()
+    )
+    headline = report.data["headline"]
+    numbers = {name: float(value) for name, value in headline.items() if isinstance(value, int | float)}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(target.name),
+        metadata={
+            **numbers,
+            "report": dg.MetadataValue.md(f"{report.markdown}\n\n{pictures}"),
+            "path": dg.MetadataValue.path(str(target / "report.md")),
+        },
+    )

@@ -1,0 +1,30 @@
+"""Fixtures: a workspace of its own for each test, and base models that are fetched once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distill_assets.config import RecipeFolder
+from tests.scenario import write_scenario
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("DISTILL_CACHE", str(Path(__file__).resolve().parents[1] / ".cache"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty workspace folder that config points to."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("DISTILL_HOME", str(folder))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    yield folder
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> RecipeFolder:
+    """The awkward little recipe of scenario.py."""
+    return write_scenario(tmp_path / "recipe")
