@@ -1,0 +1,86 @@
+"""Child processes: what they may know, and that none outlives the process that started it.
+
+Belongs here: the environment of a child and its tie to its parent. Does not belong here: what a child
+does (train.child, evaluate.child, verifiers) or who starts it (resources).
+
+A child gets an environment built from a list of allowed names, never a copy: a key that the parent
+holds cannot leak into a process that loads model files or runs a library's native code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+PARENT_VARIABLE = "DISTILL_PARENT_PID"
+
+ALLOWED_NAMES = frozenset({
+    "PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "SHELL", "TERM",
+    "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT", "XDG_CACHE_HOME", "NO_COLOR",
+    "DISTILL_CACHE", "DISTILL_HOME", "TOKENIZERS_PARALLELISM", "PYTORCH_CUDA_ALLOC_CONF",
+})  # fmt: skip
+ALLOWED_PREFIXES = ("LC_", "PYTHON", "HF_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "TRANSFORMERS_", "DAGSTER_PIPES_")
+# Within an allowed prefix, a name with one of these parts holds a secret (HF_TOKEN).
+SECRET_PARTS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
+
+_PR_SET_PDEATHSIG = 1
+
+
+def is_allowed(name: str) -> bool:
+    """Whether a child may inherit the environment variable `name`."""
+    if name in ALLOWED_NAMES:
+        return True
+    return name.startswith(ALLOWED_PREFIXES) and not any(part in name.upper() for part in SECRET_PARTS)
+
+
+def constructed_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Build the environment of a child: allowed names of this process, this process's id, then `extra`.
+
+    Args:
+        extra: variables that the caller answers for, such as Dagster Pipes' bootstrap; taken as they are.
+    """
+    allowed = {name: value for name, value in os.environ.items() if is_allowed(name)}
+    return {**allowed, PARENT_VARIABLE: str(os.getpid()), **(extra or {})}
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it ends, however that ends.
+
+    Elsewhere than on Linux this does nothing. The signal follows the *thread* that started this
+    process, so start it from a thread that waits for it. A parent that was gone before the call is
+    noticed by its id, which `constructed_environment` leaves in the environment.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) was refused; this process would outlive its parent")
+    expected = os.environ.pop(PARENT_VARIABLE, None)
+    if expected and os.getppid() != int(expected):
+        os._exit(128 + signal.SIGKILL)
+
+
+def use_one_gpu() -> None:
+    """Show only the first visible GPU to CUDA: one process trains on one device.
+
+    Call it before torch is imported. An empty setting (no GPU wanted) stays empty.
+    """
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    os.environ["CUDA_VISIBLE_DEVICES"] = first
+
+
+def quieten_libraries() -> None:
+    """Keep progress bars, telemetry and thread warnings of model libraries out of the log."""
+    for name, value in {
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "DATASETS_VERBOSITY": "error",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
+    }.items():
+        os.environ.setdefault(name, value)

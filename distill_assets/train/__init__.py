@@ -1,0 +1,1 @@
+"""Stage 5, train: from training_dataset to student_checkpoint."""
