@@ -86,7 +86,7 @@ def test_equal_requests_get_equal_replies_and_others_get_other_ids(client):
 
 
 def test_the_last_seed_of_the_user_messages_counts(client):
-    messages = make_messages("owls") + [{"role": "user", "content": '<seed kind="question">how many otters</seed>'}]
+    messages = [*make_messages("owls"), {"role": "user", "content": '<seed kind="question">how many otters</seed>'}]
     reply = client.chat.completions.create(model=MODEL, messages=messages, seed=3, metadata={"error_frac": "0"})
     sample = write_sample(CARD, "how many otters", "question", 3, 0.0)
     assert json.loads(reply.choices[0].message.content)["question"] == sample.question
@@ -99,7 +99,12 @@ def test_instructor_parses_both_forms_concurrently(mode):
             patched = instructor.from_openai(client, mode=mode)
             calls = [
                 patched.create_with_completion(
-                    model=MODEL, messages=make_messages(), response_model=Answer, max_retries=0, seed=seed, metadata={"error_frac": "0"}
+                    model=MODEL,
+                    messages=make_messages(),
+                    response_model=Answer,
+                    max_retries=0,
+                    seed=seed,
+                    metadata={"error_frac": "0"},
                 )
                 for seed in range(30)
             ]
@@ -131,9 +136,19 @@ def test_an_unknown_model_is_404(client):
     ("change", "words"),
     [
         ({"messages": [{"role": "user", "content": "hello"}]}, "schema card"),
-        ({"messages": make_messages()[:1] + [{"role": "user", "content": f"<schema>\n{schema_to_json(CARD)}\n</schema>"}]}, "seed"),
-        ({"messages": [{"role": "user", "content": '<schema>\n{"a": 1}\n</schema>\n<seed kind="topic">x</seed>'}]}, "cannot be read"),
-        ({"messages": [{"role": "user", "content": '<schema>\n{"database":"d","tables":[]}\n</schema><seed kind="topic">x</seed>'}]}, "no table"),
+        ({"messages": [*make_messages()[:1], {"role": "user", "content": f"<schema>\n{schema_to_json(CARD)}\n</schema>"}]}, "seed"),
+        (
+            {"messages": [{"role": "user", "content": '<schema>\n{"a": 1}\n</schema>\n<seed kind="topic">x</seed>'}]},
+            "cannot be read",
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": '<schema>\n{"database":"d","tables":[]}\n</schema><seed kind="topic">x</seed>'}
+                ]
+            },
+            "no table",
+        ),
         ({"extra_body": {"seed": "x"}}, "integer"),
         ({"metadata": {"error_frac": "2"}}, "0..1"),
         ({"metadata": {"error_frac": "much"}}, "number"),

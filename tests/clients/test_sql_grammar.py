@@ -150,5 +150,7 @@ def test_a_question_pulls_the_intent(worlds):
 @pytest.mark.parametrize("name", DATABASES)
 def test_sql_is_canonical(worlds, name):
     for sample in write_many(worlds[name][0], 400):
-        assert sample.sql.startswith("SELECT ") and " AS " not in sample.sql.replace(" AS DATE)", "") and "SELECT *" not in sample.sql
+        assert (
+            sample.sql.startswith("SELECT ") and " AS " not in sample.sql.replace(" AS DATE)", "") and "SELECT *" not in sample.sql
+        )
         assert sample.reasoning.startswith("1. ") and 2 <= len(re.findall(r"(?:^| )\d\. ", sample.reasoning)) <= 4

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """The words under the grammar: forms of English, and a card's documentation read as phrases."""
 
 from __future__ import annotations
@@ -12,23 +13,57 @@ from distill_assets.databases import Column, Schema, Table
 
 @pytest.mark.parametrize(
     ("one", "many"),
-    [("order", "orders"), ("city", "cities"), ("kind of bike", "kinds of bike"), ("day", "days"), ("bus", "buses"), ("person", "people"), ("points", "points"), ("branch", "branches")],
+    [
+        ("order", "orders"),
+        ("city", "cities"),
+        ("kind of bike", "kinds of bike"),
+        ("day", "days"),
+        ("bus", "buses"),
+        ("person", "people"),
+        ("points", "points"),
+        ("branch", "branches"),
+    ],
 )
 def test_plurals(one, many):
     assert english.pluralize(one) == many
 
 
-@pytest.mark.parametrize(("many", "one"), [("order lines", "order line"), ("cities", "city"), ("branches", "branch"), ("people", "person"), ("addresses", "address"), ("staff", "staff")])
+@pytest.mark.parametrize(
+    ("many", "one"),
+    [
+        ("order lines", "order line"),
+        ("cities", "city"),
+        ("branches", "branch"),
+        ("people", "person"),
+        ("addresses", "address"),
+        ("staff", "staff"),
+    ],
+)
 def test_singulars(many, one):
     assert english.singularize(many) == one
 
 
-@pytest.mark.parametrize(("past", "base"), [("signed up", "sign up"), ("went on sale", "go on sale"), ("hired", "hire"), ("registered", "register"), ("shipped", "ship"), ("placed", "place"), ("took", "take"), ("applied", "apply"), ("started", "start")])
+@pytest.mark.parametrize(
+    ("past", "base"),
+    [
+        ("signed up", "sign up"),
+        ("went on sale", "go on sale"),
+        ("hired", "hire"),
+        ("registered", "register"),
+        ("shipped", "ship"),
+        ("placed", "place"),
+        ("took", "take"),
+        ("applied", "apply"),
+        ("started", "start"),
+    ],
+)
 def test_base_forms(past, base):
     assert english.base_form(past) == base
 
 
-@pytest.mark.parametrize(("name", "words"), [("order_date", "order date"), ("OrderDate", "order date"), ("Unit Price (€)", "unit price"), ("x", "x")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("order_date", "order date"), ("OrderDate", "order date"), ("Unit Price (€)", "unit price"), ("x", "x")]
+)
 def test_names_become_words(name, words):
     assert english.split_name(name) == words
 
@@ -59,7 +94,11 @@ def test_documentation_gives_clauses_units_and_notes():
     columns = {c.ref.column: c for c in sale.columns}
     assert things["clients"].is_person and things["clients"].label.ref.column == "name"
     assert sale.nouns == ("sale", "deal") and not sale.has_label
-    assert (columns["closed"].clause, columns["closed"].null_words, columns["closed"].nouns) == ("was closed", "not closed", ("closing date",))
+    assert (columns["closed"].clause, columns["closed"].null_words, columns["closed"].nouns) == (
+        "was closed",
+        "not closed",
+        ("closing date",),
+    )
     assert (columns["amount"].family, columns["amount"].unit) == ("price", "EUR")
     assert sale.links[0].actor_verb == "made"
 
@@ -81,6 +120,8 @@ def test_a_query_has_one_form():
     )
 
 
-@pytest.mark.parametrize(("name", "written"), [("fee", "fee"), ("Fee", '"Fee"'), ("order", '"order"'), ('a"b', '"a""b"'), ("2x", '"2x"')])
+@pytest.mark.parametrize(
+    ("name", "written"), [("fee", "fee"), ("Fee", '"Fee"'), ("order", '"order"'), ('a"b', '"a""b"'), ("2x", '"2x"')]
+)
 def test_identifiers_are_quoted_only_where_needed(name, written):
     assert quote_where_needed(name) == written

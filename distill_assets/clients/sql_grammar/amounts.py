@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """Numbers in conditions: thresholds people choose and how they compare.
 
 Belongs here: drawing a comparison on a numeric column, and its phrases. Does not belong here:
@@ -12,7 +13,11 @@ from distill_assets.clients.sql_grammar import english
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Thing, Words
 
-_MONEY = {"GBP": ("{n} pounds", "£{n}", "{n} GBP"), "EUR": ("{n} euros", "€{n}", "{n} eur"), "USD": ("{n} dollars", "${n}", "{n} USD")}
+_MONEY = {
+    "GBP": ("{n} pounds", "£{n}", "{n} GBP"),
+    "EUR": ("{n} euros", "€{n}", "{n} eur"),
+    "USD": ("{n} dollars", "${n}", "{n} USD"),
+}
 _UNITS = {
     "minutes": ("{n} minutes", "{n} min", "{n} mins"), "days": ("{n} days",), "km": ("{n} km", "{n} kilometers", "{n}km", "{n} kilometres"),
     "m": ("{n} m", "{n} meters", "{n}m", "{n} metres"), "mg": ("{n} mg", "{n}mg"), "percent": ("{n} percent", "{n}%", "{n} %"),
@@ -51,7 +56,9 @@ def pick_threshold(d: Draw, values: list[float]) -> float:
     if abs(raw) < 10:
         return float(round(raw)) if d.chance(0.85) or raw == 0 else round(raw * 2) / 2
     step = 10.0 ** floor(log10(abs(raw)))
-    return round(raw / (step / d.pick((1, 2, 2, 10)))) * (step / 2) if d.chance(0.5) else float(round(raw / (step / 10)) * (step / 10))
+    return (
+        round(raw / (step / d.pick((1, 2, 2, 10)))) * (step / 2) if d.chance(0.5) else float(round(raw / (step / 10)) * (step / 10))
+    )
 
 
 def _inside(op: str, value: float, values: list[float]) -> float:
@@ -87,9 +94,14 @@ def say_number(d: Draw, thing: Thing, column: Words, op: str, amount: str) -> tu
     """Return the seats (before, after, predicate) of a comparison on a number."""
     noun = d.lean(column.nouns)
     than = compare(d, op, amount)
-    is_plural = english.is_plural(noun) or column.family == "count" and not noun.endswith(("balance", "score"))
+    is_plural = english.is_plural(noun) or (column.family == "count" and not noun.endswith(("balance", "score")))
     symbol = {"BETWEEN": ""}.get(op, op)
-    after = [f"with {english.with_article(noun)} (of|of|) {than}", f"whose {noun} is {than}", f"with {noun} {than}", f"where {noun} is {than}"]
+    after = [
+        f"with {english.with_article(noun)} (of|of|) {than}",
+        f"whose {noun} is {than}",
+        f"with {noun} {than}",
+        f"where {noun} is {than}",
+    ]
     after += [f"with {noun} {symbol} {amount}", f"{noun} {symbol} {amount}"] if symbol and d.chance(0.15) else []
     have = [f"have {english.with_article(noun)} of {than}", f"had {english.with_article(noun)} of {than}"]
     if is_plural:
@@ -104,22 +116,59 @@ def _family_seats(d: Draw, column: Words, op: str, amount: str, than: str) -> tu
     if family == "price" and (column.ref.column in ("price", "cost", "fare", "fee", "charge", "amount", "total") or column.clause):
         more = {">": ("more expensive than",), "<": ("cheaper than",)}
         dear = compare(d, op, amount, more) if op in more else than
-        after = (f"that cost {than}", f"costing {than}", f"priced {than}" if op != "=" else f"priced at {amount}", f"for {than}" if op != "BETWEEN" else than, than, dear)
+        after = (
+            f"that cost {than}",
+            f"costing {than}",
+            f"priced {than}" if op != "=" else f"priced at {amount}",
+            f"for {than}" if op != "BETWEEN" else than,
+            than,
+            dear,
+        )
         return (), after, (f"cost {than}", f"cost {than}", f"are priced {than}", f"are {dear}" if dear != than else f"cost {than}")
     if family in ("duration", "distance"):
         long = compare(d, op, amount, _LONG | {k: v for k, v in COMPARE.items() if k not in _LONG})
         after = (long, f"of {than}", f"lasting {than}", f"that took {long}", f"that lasted {long}", f"that were {long}")
         if family == "distance":
             after = (long, f"of {than}", f"that covered {than}", f"that were {long}")
-        have = (f"lasted {long}", f"took {long}", f"were {long}", f"are {long}") if family == "duration" else (f"were {long}", f"covered {than}", f"are {long}")
+        have = (
+            (f"lasted {long}", f"took {long}", f"were {long}", f"are {long}")
+            if family == "duration"
+            else (f"were {long}", f"covered {than}", f"are {long}")
+        )
         return (), after, have
     if family == "rating" and op == "=":
         star = "star" if amount in ("1", "one") else "stars"
         before = (f"{amount} star", f"{amount}-star", f"{amount} star")
-        return before, (f"with {amount} {star}", f"rated {amount}", f"that got {amount} {star}", f"rated {amount} {star}", f"with a {amount} star rating", f"with a rating of {amount}"), (f"got {amount} {star}", f"were rated {amount}", f"have {amount} {star}", f"received {amount} {star}", f"were given {amount} {star}", f"got a {amount} star rating")
+        return (
+            before,
+            (
+                f"with {amount} {star}",
+                f"rated {amount}",
+                f"that got {amount} {star}",
+                f"rated {amount} {star}",
+                f"with a {amount} star rating",
+                f"with a rating of {amount}",
+            ),
+            (
+                f"got {amount} {star}",
+                f"were rated {amount}",
+                f"have {amount} {star}",
+                f"received {amount} {star}",
+                f"were given {amount} {star}",
+                f"got a {amount} star rating",
+            ),
+        )
     if family == "rating":
-        return (), (f"rated {than}", f"with {than} stars", f"rated {than} stars"), (f"got {than} stars", f"were rated {than}", f"have {than} stars", f"received {than} stars")
+        return (
+            (),
+            (f"rated {than}", f"with {than} stars", f"rated {than} stars"),
+            (f"got {than} stars", f"were rated {than}", f"have {than} stars", f"received {than} stars"),
+        )
     if family == "percent":
         noun = d.lean(column.nouns)
-        return (), (f"with {amount} {noun}", f"with a {noun} of {than}", f"that had a {noun} of {than}") if op == "=" else (), (f"had a {noun} of {than}", f"got a {noun} of {than}")
+        return (
+            (),
+            (f"with {amount} {noun}", f"with a {noun} of {than}", f"that had a {noun} of {than}") if op == "=" else (),
+            (f"had a {noun} of {than}", f"got a {noun} of {than}"),
+        )
     return (), (), ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from distill_assets.clients.sql_grammar import amounts, dates, english
+from distill_assets.clients.sql_grammar import amounts, dates, english, seats
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Thing, Words
 from distill_assets.clients.sql_grammar.query import Item, Test, quote_text
@@ -55,8 +55,8 @@ def condition_on(d: Draw, thing: Thing, column: Words) -> Condition:
         return _flag_condition(d, column, item)
     if column.kind in ("date", "year"):
         tests, words = dates.draw_date_test(d, column)
-        seats = dates.say_date(d, thing, column, words)
-        return Condition(tests, (), *seats, (), dates.say_inverted(d, thing, column, words))
+        phrases = dates.say_date(d, thing, column, words)
+        return Condition(tests, (), *phrases, (), dates.say_inverted(d, thing, column, words))
     if column.kind == "number":
         return _number_condition(d, thing, column, item)
     return _text_condition(d, thing, column, item)
@@ -72,18 +72,46 @@ def _null_condition(d: Draw, thing: Thing, column: Words, item: Item) -> Conditi
             after, have = [f"already {clause}", f"that have been {clause}"], [f"have been {clause}", f"were {clause}"]
         return Condition((Test(item, "IS NOT NULL"),), (), tuple(after), tuple(have))
     after = [f"without {english.with_article(noun)}", f"with no {noun}", f"missing {english.with_article(noun)}", f"without {noun}"]
-    after += [f"where the {noun} is (missing|empty|unknown|not known|null|blank)", f"with {noun} missing", f"with no {noun} on file"]
-    have = [f"haven't told us their {noun}", f"didn't give us {english.with_article(noun)}"] if thing.is_person else [f"lack {english.with_article(noun)}"]
-    have += [f"have no {noun}", f"don't have {english.with_article(noun)}", f"do not have {english.with_article(noun)}", f"are missing {english.with_article(noun)}", f"have no known {noun}", f"did not give {english.with_article(noun)}"]
+    after += [
+        f"where the {noun} is (missing|empty|unknown|not known|null|blank)",
+        f"with {noun} missing",
+        f"with no {noun} on file",
+    ]
+    have = (
+        [f"haven't told us their {noun}", f"didn't give us {english.with_article(noun)}"]
+        if thing.is_person
+        else [f"lack {english.with_article(noun)}"]
+    )
+    have += [
+        f"have no {noun}",
+        f"don't have {english.with_article(noun)}",
+        f"do not have {english.with_article(noun)}",
+        f"are missing {english.with_article(noun)}",
+        f"have no known {noun}",
+        f"did not give {english.with_article(noun)}",
+    ]
     before: list[str] = []
     first = words.split()[0]
     if column.kind == "date" and column.clause.startswith("was "):
-        after = [f"not {clause}", f"not yet {clause}", f"that haven't been {clause} (yet|)", f"still not {clause}", f"that were never {clause}"] * 2 + after[:2]
-        have = [f"haven't been {clause} (yet|)", f"were not {clause}", f"were never {clause}", f"are not {clause} yet", f"still have to be {clause}", f"have not been {clause}"]
+        after = [
+            f"not {clause}",
+            f"not yet {clause}",
+            f"that haven't been {clause} (yet|)",
+            f"still not {clause}",
+            f"that were never {clause}",
+        ] * 2 + after[:2]
+        have = [
+            f"haven't been {clause} (yet|)",
+            f"were not {clause}",
+            f"were never {clause}",
+            f"are not {clause} yet",
+            f"still have to be {clause}",
+            f"have not been {clause}",
+        ]
         before = [f"un{clause}"] if clause in ("shipped", "paid", "delivered", "returned") else []
     elif len(words.split()) == 1 or first in ("not", "never"):
-        have = [f"are {words}", f"were {words}"] + have
-        after = [words, f"that are {words}", f"that were {words}"] + after
+        have = [f"are {words}", f"were {words}", *have]
+        after = [words, f"that are {words}", f"that were {words}", *after]
         before = [words] if len(words.split()) == 1 else []
         if first in ("not", "never") and words.endswith("ed"):
             before = ["un" + words.split()[-1]]
@@ -98,13 +126,24 @@ def _flag_condition(d: Draw, column: Words, item: Item) -> Condition:
     if d.chance(0.5):
         after = [f"with {noun}", f"that have {noun}", f"that offer {noun}", f"where there is {noun}", f"that support {noun}"]
         after += [f"where {clause}"] * 2 if clause else []
-        seats = ((noun,), (f"that are {noun}", noun), (f"are {noun}",)) if is_state else ((), tuple(after), (f"have {noun}", f"offer {noun}", f"come with {noun}"))
-        return Condition((Test(item, "IS TRUE"),), *seats)
-    after = [f"without {noun}", f"with no {noun}", f"that have no {noun}", f"that don't have {noun}", f"without any {noun}", f"lacking {noun}"]
+        phrases = (
+            ((noun,), (f"that are {noun}", noun), (f"are {noun}",))
+            if is_state
+            else ((), tuple(after), (f"have {noun}", f"offer {noun}", f"come with {noun}"))
+        )
+        return Condition((Test(item, "IS TRUE"),), *phrases)
+    after = [
+        f"without {noun}",
+        f"with no {noun}",
+        f"that have no {noun}",
+        f"that don't have {noun}",
+        f"without any {noun}",
+        f"lacking {noun}",
+    ]
     after += [f"where {clause.replace(' can ', ' cannot ')}"] if " can " in clause else []
     have = (f"have no {noun}", f"don't have {noun}", f"lack {noun}", f"do not have any {noun}")
-    seats = ((f"not {noun}",), (f"that are not {noun}",), (f"are not {noun}",)) if is_state else ((), tuple(after), have)
-    return Condition((Test(item, "IS FALSE"),), *seats)
+    phrases = ((f"not {noun}",), (f"that are not {noun}",), (f"are not {noun}",)) if is_state else ((), tuple(after), have)
+    return Condition((Test(item, "IS FALSE"),), *phrases)
 
 
 def _number_condition(d: Draw, thing: Thing, column: Words, item: Item) -> Condition:
@@ -119,9 +158,22 @@ def _zero_condition(d: Draw, column: Words, item: Item) -> Condition:
     if words.startswith("free "):
         words = "free " + noun.split()[0] if column.family == "price" and d.chance(0.6) else words
         after = [f"with {words}", f"with {words}", f"with no {noun}", f"that had {words}", f"without {noun}"]
-        return Condition((Test(item, "=", "0"),), (), tuple(map(d.say, after)), (f"had {words}", f"have {words}", f"got {words}", f"had no {noun}", "shipped free" if "shipping" in words else f"had {words}"))
+        return Condition(
+            (Test(item, "=", "0"),),
+            (),
+            tuple(map(d.say, after)),
+            (
+                f"had {words}",
+                f"have {words}",
+                f"got {words}",
+                f"had no {noun}",
+                "shipped free" if "shipping" in words else f"had {words}",
+            ),
+        )
     after = (words, f"that are {words}", f"currently {words}", f"with no {noun}", f"with zero {noun}")
-    return Condition((Test(item, "=", "0"),), (), after, (f"are {words}", f"are currently {words}", f"have no {noun}", f"are {words} right now"))
+    return Condition(
+        (Test(item, "=", "0"),), (), after, (f"are {words}", f"are currently {words}", f"have no {noun}", f"are {words} right now")
+    )
 
 
 def _text_condition(d: Draw, thing: Thing, column: Words, item: Item) -> Condition:
@@ -130,24 +182,25 @@ def _text_condition(d: Draw, thing: Thing, column: Words, item: Item) -> Conditi
         return _not_condition(d, column, item, value)
     if len(column.values) > 3 and column.kind == "category" and d.chance(0.06):
         return _either_condition(d, thing, column, item, value)
-    seats = text_seats(d, thing, column, value)
-    return Condition((Test(item, "=", quote_text(value)),), *seats, _say_inverted(column, value))
-
-
-def _say_inverted(column: Words, value: str) -> tuple[str, ...]:
-    if column.family == "maker":
-        return (f"does {value} make", f"do we have from {value}", f"does {value} have", f"do we have by {value}", f"come from {value}")
-    if column.family == "status" and value.endswith("ed") and column.ref.column == "status":
-        return (f"did we have {value}", f"did we {english.base_form(value)}", f"ended up {value}")
-    if column.family in ("place", "kind"):
-        return (f"do we have in {value}", f"are there in {value}", f"does {value} have", f"do we have in the {column.nouns[0]} {value}")
-    return ()
+    phrases = seats.text_seats(d, thing, column, value)
+    return Condition((Test(item, "=", quote_text(value)),), *phrases, seats.say_inverted(column, value))
 
 
 def _not_condition(d: Draw, column: Words, item: Item, value: str) -> Condition:
     noun = d.lean(column.nouns)
-    after = (f"not {_in_words(column, value)}", f"with {english.with_article(noun)} other than {value}", f"whose {noun} is not {value}", f"except {value} ones", f"that are not {_in_words(column, value)}")
-    return Condition((Test(item, "<>", quote_text(value)),), (f"non-{value}",), after, (f"are not {_in_words(column, value)}", f"have {english.with_article(noun)} other than {value}", f"aren't {value}"))
+    after = (
+        f"not {_in_words(column, value)}",
+        f"with {english.with_article(noun)} other than {value}",
+        f"whose {noun} is not {value}",
+        f"except {value} ones",
+        f"that are not {_in_words(column, value)}",
+    )
+    return Condition(
+        (Test(item, "<>", quote_text(value)),),
+        (f"non-{value}",),
+        after,
+        (f"are not {_in_words(column, value)}", f"have {english.with_article(noun)} other than {value}", f"aren't {value}"),
+    )
 
 
 def _in_words(column: Words, value: str) -> str:
@@ -158,68 +211,7 @@ def _in_words(column: Words, value: str) -> str:
 def _either_condition(d: Draw, thing: Thing, column: Words, item: Item, value: str) -> Condition:
     other = d.pick([v for v in column.values if v != value])
     both = f"{value} (or|and|or) {other}"
-    before, after, predicate, _ = text_seats(d, thing, column, "\0")
+    before, after, predicate, _ = seats.text_seats(d, thing, column, "\0")
     literal = f"({quote_text(value)}, {quote_text(other)})"
     fill = lambda seats: tuple(d.say(s.replace("\0", "{v}"), v=d.say(both)) for s in seats)  # noqa: E731
     return Condition((Test(item, "IN", literal),), fill(before), fill(after), fill(predicate))
-
-
-def text_seats(d: Draw, thing: Thing, column: Words, value: str) -> tuple[tuple[str, ...], ...]:
-    """Return the seats of `column = value`: before, after, predicate, nouns."""
-    v, noun, row = value, d.lean(column.nouns), thing.nouns[0]
-    plain = (f"with {noun} {v}", f"whose {noun} is {v}", f"with the {noun} {v}", f"where {noun} is {v}", f"of {noun} {v}", f"having {noun} {v}")
-    family = column.family
-    before, after, predicate, nouns = _SEATS.get(family, _SEATS[""])
-    fill = lambda seats: tuple(s.format(v=v, n=noun, t=row) for s in seats)  # noqa: E731
-    before, after, predicate, nouns = fill(before), fill(after), fill(predicate), fill(nouns)
-    if family == "place" and thing.is_person:
-        after += (f"living in {v}", f"who live in {v}", f"from {v}", f"who are from {v}", f"based in {v}")
-        predicate = (f"live in {v}", f"live in {v}", f"are from {v}", f"come from {v}", f"are based in {v}")
-    if v in english.DEMONYMS:
-        before = (english.DEMONYMS[v],) * 2
-        predicate += (f"are {english.DEMONYMS[v]}",)
-        after += tuple(f"{p} {o}" for o in english.OTHER_NAMES.get(v, ()) for p in ("from", "in"))
-    if v.endswith("ed") and " " not in v and family == "status":
-        predicate = (f"were {v}", f"were {v}", f"have been {v}", f"are {v}", f"got {v}")
-        after = (f"that were {v}", f"that got {v}", f"with status {v}", f"{v}", f"with the {noun} {v}", f"marked as {v}")
-    if thing.is_person:
-        nouns += _person_nouns(column, v)
-    elif column.family in ("form", "status", "drug") and "-" in v:
-        nouns += (english.pluralize(v),)
-    chosen = plain if family == "" else plain[:2]
-    return before, after + chosen, predicate, nouns
-
-
-def _person_nouns(column: Words, value: str) -> tuple[str, ...]:
-    low = value.lower()
-    if column.family == "gender":
-        return {"female": ("women", "females"), "male": ("men", "males")}.get(low, ())
-    if column.family == "field":
-        if low.endswith("ology"):
-            return (english.pluralize(low[:-1] + "ist"),) * 2
-        known = {"pediatrics": "pediatrician", "orthopedics": "orthopedist", "general practice": "general practitioner", "psychiatry": "psychiatrist", "surgery": "surgeon", "radiology": "radiologist"}
-        return (english.pluralize(known[low]),) * 2 if low in known else ()
-    if column.family == "group" and " " not in low and not low.endswith("s") and "\0" not in low:
-        return (english.pluralize(low),) * 2
-    return ()
-
-
-# family -> before the noun, after it, as predicate, instead of it
-_SEATS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "place": (("{v}",), ("in {v}", "in {v}", "in the {v} {n}", "from {v}", "located in {v}", "that are in {v}"), ("are in {v}", "are located in {v}", "are there in {v}", "lie in {v}"), ()),
-    "maker": (("{v}", "{v}"), ("by {v}", "from {v}", "made by {v}", "of {v}", "of the {n} {v}", "by the {n} {v}"), ("are made by {v}", "are by {v}", "are from {v}", "come from {v}", "were made by {v}"), ()),
-    "gender": (("{v}", "{v}", "{v}"), ("who are {v}", "of {n} {v}"), ("are {v}", "are {v}"), ()),
-    "blood": (("{v}",), ("with blood type {v}", "with {v} blood", "with {n} {v}", "of blood type {v}", "who are {v}"), ("have blood type {v}", "have {v} blood", "have {n} {v}", "are {v}"), ()),
-    "status": (("{v}", "{v}", "{v}"), ("in {v} {n}", "that are {v}", "with {n} {v}", "marked {v}", "that are still {v}", "with the status {v}"), ("are {v}", "are in {v} {n}", "have the {n} {v}", "are marked {v}", "ended up {v}"), ()),
-    "field": (("{v}", "{v}"), ("in {v}", "specialised in {v}", "specializing in {v}", "working in {v}", "who do {v}"), ("work in {v}", "specialise in {v}", "specialize in {v}", "are in {v}", "do {v}", "practice {v}"), ()),
-    "channel": (("{v}", "{v}"), ("via {v}", "via the {v}", "through the {v}", "from the {v} {n}", "that came in by {v}", "made through the {v}", "by {v}"), ("came in via {v}", "came through the {v}", "were made via {v}", "came in by {v}", "came from the {v} {n}"), ()),
-    "payment": (("{v}",), ("paid by {v}", "paid with {v}", "paid by {v}", "paid via {v}", "with {v} as {n}", "using {v}", "with payment by {v}"), ("were paid by {v}", "were paid with {v}", "were paid for with {v}", "used {v}"), ()),
-    "insurer": (("{v}", "{v}-insured"), ("with {v}", "insured by {v}", "insured with {v}", "covered by {v}", "with {v} as {n}", "who have {v}"), ("are insured by {v}", "are insured with {v}", "have {v}", "are with {v}", "are covered by {v}", "have {v} insurance"), ()),
-    "plan": (("{v}", "{v}", "{v}-plan"), ("on the {v} {n}", "with a {v} {n}", "on a {v} {n}", "with the {v} {n}", "who have a {v} {n}"), ("are on the {v} {n}", "have a {v} {n}", "use the {v} {n}", "are on a {v} {n}", "have the {v} {n}"), ()),
-    "kind": (("{v}", "{v}", "{v}"), ("in the {v} {n}", "in {v}", "of type {v}", "of the {v} {n}", "from the {v} {n}", "from {v}"), ("are {v}", "are in the {v} {n}", "belong to {v}", "are {v} ones", "fall under {v}"), ()),
-    "group": (("{v}", "{v}", "{v}"), ("in the {v} {n}", "of the {v} {n}", "who are {v} {t}s", "of type {v}", "that are {v}"), ("are {v}", "are in the {v} {n}", "belong to the {v} {n}", "are of type {v}"), ()),
-    "reason": (("{v}", "{v}"), ("for {v}", "for {v}", "because of {v}", "due to {v}", "about {v}", "with {v} as the {n}"), ("were for {v}", "were for {v}", "were because of {v}", "were due to {v}", "were about {v}"), ()),
-    "drug": (("{v}", "{v}", "{v}"), ("for {v}", "of {v}", "with {v}", "that are for {v}", "containing {v}"), ("were for {v}", "are for {v}", "were written for {v}", "contain {v}", "are {v}"), ()),
-    "form": (("{v}",), ("in {v} form", "as {v}", "for {v}s", "as {v}s", "that are {v}s", "for a {v}", "in the form of {v}"), ("are {v}s", "were for {v}s", "come as {v}", "are in {v} form", "were for a {v}"), ()),
-    "": (("{v}",), ("with {n} {v}",), ("have {n} {v}", "have the {n} {v}", "are {v}", "have {v} as {n}"), ()),
-}  # fmt: skip

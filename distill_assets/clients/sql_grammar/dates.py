@@ -40,7 +40,13 @@ def _year_test(d: Draw, item: Item, years: list[int]) -> tuple[tuple[Test, ...],
     if op == "BETWEEN" and years[0] < years[-1]:
         low = d.whole(years[0], years[-1] - 1)
         high = d.whole(low + 1, years[-1])
-        words = d.pick((f"between {low} and {high}", f"from {low} to {high}", f"in {low} or {high}" if high == low + 1 else f"between {low} and {high}"))
+        words = d.pick(
+            (
+                f"between {low} and {high}",
+                f"from {low} to {high}",
+                f"in {low} or {high}" if high == low + 1 else f"between {low} and {high}",
+            )
+        )
         return (Test(item, "BETWEEN", f"{low} AND {high}"),), words
     if op == "BETWEEN" or (op == ">" and year >= years[-1]) or (op == "<" and year <= years[0]):
         op = "="
@@ -57,7 +63,9 @@ def _month_test(d: Draw, column: Words, year: int, month: int) -> tuple[tuple[Te
         tests = (Test(Item("year", column.ref), "=", str(year)), Test(Item("month", column.ref), "=", str(month)))
         return tests, d.pick((f"in {spoken}", f"in {spoken}", f"during {spoken}"))
     if op == "any":
-        return (Test(Item("month", column.ref), "=", str(month)),), d.pick((f"in {name}", f"in any {name}", f"in the month of {name}"))
+        return (Test(Item("month", column.ref), "=", str(month)),), d.pick(
+            (f"in {name}", f"in any {name}", f"in the month of {name}")
+        )
     start, after = f"DATE '{year}-{month:02d}-01'", f"DATE '{year + month // 12}-{month % 12 + 1:02d}-01'"
     if op == "<":
         return (Test(item, "<", start),), f"before {spoken}"
@@ -80,8 +88,14 @@ def say_date(d: Draw, thing: Thing, column: Words, words: str) -> tuple[tuple[st
     who = "who" if thing.is_person else "that"
     if not clause:
         if is_main_date(thing, column):
-            return (words, words, f"that took place {words}", f"we had {words}"), (f"took place {words}", f"happened {words}", f"did we have {words}")
-        return (f"with {english.with_article(noun)} {words}", f"whose {noun} is {words}"), (f"have {english.with_article(noun)} {words}",)
+            return (words, words, f"that took place {words}", f"we had {words}"), (
+                f"took place {words}",
+                f"happened {words}",
+                f"did we have {words}",
+            )
+        return (f"with {english.with_article(noun)} {words}", f"whose {noun} is {words}"), (
+            f"have {english.with_article(noun)} {words}",
+        )
     plural = clause.replace("was ", "were ", 1) if clause.startswith("was ") else clause
     verb = clause.removeprefix("was ")
     after = [f"{who} {plural} {words}", f"{verb} {words}" if clause.startswith("was ") else f"{who} {plural} {words}"]
@@ -95,7 +109,11 @@ def say_inverted(d: Draw, thing: Thing, column: Words, words: str) -> tuple[str,
     """Return what follows "how many orders" in an inverted question: "did we ship in 2024"."""
     clause = column.clause.removeprefix("was ").removeprefix("last ")
     if column.clause.startswith("was ") and column.kind == "date" and clause != "born":
-        return (f"did we {english.base_form(clause)} {words}", f"were {clause} {words}", f"have we {clause} {words}" if clause.endswith("ed") else f"did we {english.base_form(clause)} {words}")
+        return (
+            f"did we {english.base_form(clause)} {words}",
+            f"were {clause} {words}",
+            f"have we {clause} {words}" if clause.endswith("ed") else f"did we {english.base_form(clause)} {words}",
+        )
     if is_main_date(thing, column):
         return (f"did we have {words}", f"were there {words}", f"do we have {words}")
     return ()

@@ -67,4 +67,4 @@ class Draw:
         while "(" in text:
             text = _GROUP.sub(lambda found: self.pick(found[1].split("|")), text)
         text = _SLOT.sub(lambda found: slots[found[1]], text)
-        return " ".join(text.split())
+        return " ".join(text.split()).replace(" ?", "?")

@@ -35,8 +35,31 @@ _PARTICIPLES = frozenset(participle for _, participle in _VERBS.values()) | {"bo
 
 # Column names of which the row itself is the doer ("the customer joined"); of others it is the object.
 ACTIVE_PASTS = frozenset(
-    "joined registered started ended opened closed arrived departed expired died retired left began signed finished"
-    " subscribed enrolled graduated returned happened occurred visited moved".split()
+    [
+        "joined",
+        "registered",
+        "started",
+        "ended",
+        "opened",
+        "closed",
+        "arrived",
+        "departed",
+        "expired",
+        "died",
+        "retired",
+        "left",
+        "began",
+        "signed",
+        "finished",
+        "subscribed",
+        "enrolled",
+        "graduated",
+        "returned",
+        "happened",
+        "occurred",
+        "visited",
+        "moved",
+    ]
 )
 
 DEMONYMS = {
@@ -51,15 +74,96 @@ DEMONYMS = {
 OTHER_NAMES = {"United Kingdom": ("the UK", "UK", "Britain"), "United States": ("the US", "the USA", "America")}
 
 _PERSONS = frozenset(
-    "person customer client doctor physician patient rider member user employee student teacher author driver staff"
-    " player agent guest passenger worker manager artist actor owner subscriber buyer shopper cyclist practitioner"
-    " nurse contact supplier vendor seller tenant borrower reader pilot engineer analyst participant donor candidate"
-    " applicant resident citizen lecturer professor instructor coach singer director writer people men women".split()
+    [
+        "person",
+        "customer",
+        "client",
+        "doctor",
+        "physician",
+        "patient",
+        "rider",
+        "member",
+        "user",
+        "employee",
+        "student",
+        "teacher",
+        "author",
+        "driver",
+        "staff",
+        "player",
+        "agent",
+        "guest",
+        "passenger",
+        "worker",
+        "manager",
+        "artist",
+        "actor",
+        "owner",
+        "subscriber",
+        "buyer",
+        "shopper",
+        "cyclist",
+        "practitioner",
+        "nurse",
+        "contact",
+        "supplier",
+        "vendor",
+        "seller",
+        "tenant",
+        "borrower",
+        "reader",
+        "pilot",
+        "engineer",
+        "analyst",
+        "participant",
+        "donor",
+        "candidate",
+        "applicant",
+        "resident",
+        "citizen",
+        "lecturer",
+        "professor",
+        "instructor",
+        "coach",
+        "singer",
+        "director",
+        "writer",
+        "people",
+        "men",
+        "women",
+    ]
 )
-_PERFORMERS = frozenset("doctor physician practitioner nurse teacher instructor author seller agent manager employee".split())
+_PERFORMERS = frozenset(
+    ["doctor", "physician", "practitioner", "nurse", "teacher", "instructor", "author", "seller", "agent", "manager", "employee"]
+)
 _PLACES = frozenset(
-    "station store warehouse city location branch hotel office stop shop site room building airport venue school"
-    " restaurant library museum clinic hospital country region dock department".split()
+    [
+        "station",
+        "store",
+        "warehouse",
+        "city",
+        "location",
+        "branch",
+        "hotel",
+        "office",
+        "stop",
+        "shop",
+        "site",
+        "room",
+        "building",
+        "airport",
+        "venue",
+        "school",
+        "restaurant",
+        "library",
+        "museum",
+        "clinic",
+        "hospital",
+        "country",
+        "region",
+        "dock",
+        "department",
+    ]
 )
 
 
@@ -142,7 +246,33 @@ def _strip_ed(verb: str) -> str:
         return stem[:-1]
     if stem.endswith("i"):
         return stem[:-1] + "y"
-    silent = ("ir", "at", "ic", "uc", "as", "iv", "os", "ut", "ag", "rg", "iz", "ov", "us", "ur", "rv", "is", "dg", "ul", "ot", "ac", "su", "dl", "let", "giv", "tl")
+    silent = (
+        "ir",
+        "at",
+        "ic",
+        "uc",
+        "as",
+        "iv",
+        "os",
+        "ut",
+        "ag",
+        "rg",
+        "iz",
+        "ov",
+        "us",
+        "ur",
+        "rv",
+        "is",
+        "dg",
+        "ul",
+        "ot",
+        "ac",
+        "su",
+        "dl",
+        "let",
+        "giv",
+        "tl",
+    )
     return stem + "e" if stem.endswith(silent) else stem
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """What a seed points at: the tables, columns, values and intents that its words name.
 
 Belongs here: turning a seed's text into weights. Does not belong here: drawing. The one idea: a

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """Questions over one table with a group: counts and aggregates per category, year or month; HAVING.
 
 Belongs here: grouped intents over a single table. Does not belong here: groups across tables
@@ -11,11 +12,21 @@ from distill_assets.clients.sql_grammar.conditions import Condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Thing, Words
 from distill_assets.clients.sql_grammar.phrases import (
-    ADDITIVE, Dimension, Draft, measure_noun, noun_phrase, own_dimensions, pick_dimension, pick_measure, pick_thing,
-    predicate_of, tests_of, to_singular,
+    ADDITIVE,
+    Dimension,
+    Draft,
+    draw_conditions,
+    measure_noun,
+    noun_phrase,
+    own_dimensions,
+    pick_dimension,
+    pick_measure,
+    pick_thing,
+    predicate_of,
+    tests_of,
+    to_singular,
 )  # fmt: skip
-from distill_assets.clients.sql_grammar.query import Item, Query, Test
-from distill_assets.clients.sql_grammar.single import COUNT, draw_conditions
+from distill_assets.clients.sql_grammar.query import COUNT, Item, Query, Test
 
 
 def ask_group(d: Draw, lexicon: Lexicon) -> Draft | None:
@@ -32,7 +43,12 @@ def ask_group(d: Draw, lexicon: Lexicon) -> Draft | None:
     if not column:
         tail = ""
         if conditions and d.chance(0.3) and dimension.item.fn != "year":
-            text = d.say(d.pick(asking.GROUP_PREDICATE_FRAMES), n=noun_phrase(d, thing), p=predicate_of(d, conditions[0]), g=d.lean(dimension.nouns))
+            text = d.say(
+                d.pick(asking.GROUP_PREDICATE_FRAMES),
+                n=noun_phrase(d, thing),
+                p=predicate_of(d, conditions[0]),
+                g=d.lean(dimension.nouns),
+            )
             return Draft("group_count", text, _grouped(thing, dimension, COUNT, conditions))
         if conditions and d.chance(0.35):
             tail = " " + d.pick(conditions[0].after) if conditions[0].after else ""
@@ -69,7 +85,13 @@ def say_group_measure(d: Draw, fn: str, column: Words, rows: str, dimension: Dim
         words += (high if fn == "MAX" else low).values
     if fn in ("MAX", "MIN") and column.family in ("duration", "distance") and d.chance(0.4):
         word = "longest" if fn == "MAX" else "shortest"
-        return d.say("({x} {s} (per|for each|by|in each) {g}|how long is the {x} {s} (per|for each|by) {g}?|{x} {s} in {m} (for each|per|by) {g})", x=word, s=to_singular(english.singularize(rows)), g=d.lean(dimension.nouns), m=measure_noun(d, column))
+        return d.say(
+            "({x} {s} (per|for each|by|in each) {g}|how long is the {x} {s} (per|for each|by) {g}?|{x} {s} in {m} (for each|per|by) {g})",
+            x=word,
+            s=to_singular(english.singularize(rows)),
+            g=d.lean(dimension.nouns),
+            m=measure_noun(d, column),
+        )
     frames = [frame for frame in asking.GROUP_MEASURE_FRAMES if "{n}" in frame or not needs_rows]
     noun = d.lean(dimension.nouns)
     name = measure_noun(d, column)

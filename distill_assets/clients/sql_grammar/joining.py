@@ -65,19 +65,22 @@ def pick_path(d: Draw, lexicon: Lexicon, fits: object = None) -> Path | None:
     return paths[d.weigh(weights)]
 
 
-def bridge(d: Draw, lexicon: Lexicon, fits: object = None) -> tuple[Path, Path] | None:
+def bridge(d: Draw, lexicon: Lexicon) -> tuple[Path, Path] | None:
     """Pick a person and another thing that meet in one fact: rider - trip - bike."""
-    pairs = []
-    for fact in lexicon.things.values():
-        paths = climb(lexicon, fact)
-        for one in paths:
-            for two in paths:
-                if one.target.name != two.target.name and one.target.is_person and one.target.has_label and two.target.has_label:
-                    if not shares_wrongly(one, two) and (fits is None or fits(one, two)):  # type: ignore[operator]
-                        pairs.append((one, two))
+    pairs = [
+        (one, two)
+        for paths in (climb(lexicon, fact) for fact in lexicon.things.values())
+        for one in paths
+        for two in paths
+        if one.target.is_person and one.target.has_label and two.target.has_label and one.target.name != two.target.name
+        if not shares_wrongly(one, two)
+    ]
     if not pairs:
         return None
-    weights = {i: d.weight_of(a.target.name) * d.weight_of(b.target.name) * (1.0 if len(a.links) + len(b.links) < 4 else 0.5) for i, (a, b) in enumerate(pairs)}
+    weights = {
+        i: d.weight_of(a.target.name) * d.weight_of(b.target.name) * (1.0 if len(a.links) + len(b.links) < 4 else 0.5)
+        for i, (a, b) in enumerate(pairs)
+    }
     return pairs[d.weigh(weights)]
 
 
@@ -118,7 +121,17 @@ def attach(d: Draw, path: Path, named: str) -> str:
     if target.is_person:
         verb = event_verb(d, path)
         done = english.participle(verb)
-        options = ["by {e}", "by {e}", "of {e}", "from {e}", "for {e}", "made by {e}" if verb == "had" else f"{done} by {{e}}", f"{{e}} {verb}", f"that {{e}} {verb}", f"that belong to {{e}}"]
+        options = [
+            "by {e}",
+            "by {e}",
+            "of {e}",
+            "from {e}",
+            "for {e}",
+            "made by {e}" if verb == "had" else f"{done} by {{e}}",
+            f"{{e}} {verb}",
+            f"that {{e}} {verb}",
+            "that belong to {e}",
+        ]
         if verb in ("wrote", "issued"):
             options = ["by {e}", "by {e}", "from {e}", f"{done} by {{e}}", f"that {{e}} {verb}", f"{{e}} {verb}"]
         if verb in ("got", "received"):
@@ -127,13 +140,22 @@ def attach(d: Draw, path: Path, named: str) -> str:
     if link.place_verb and target.is_place:
         verb = link.place_verb
         verb = verb if not verb.startswith("was ") else verb[4:]
-        options = [f"that {verb} (at|in) {{e}}", f"{_ing(verb)} (at|in) {{e}}", f"with {{e}} as {d.lean(link.roles)}", f"whose {d.lean(link.roles)} is {{e}}"]
+        options = [
+            f"that {verb} (at|in) {{e}}",
+            f"{_ing(verb)} (at|in) {{e}}",
+            f"with {{e}} as {d.lean(link.roles)}",
+            f"whose {d.lean(link.roles)} is {{e}}",
+        ]
         options += [f"{link.joint} {{e}}"] * 3 if link.joint else []
         return d.say(d.pick(options), e=named)
     if len(link.roles[0].split()) > 1 and link.roles[0].endswith(target.nouns[0]):
         role = d.lean(link.roles)
         return d.say(d.pick(("with {e} as {r}", "whose {r} is {e}", "with {r} {e}", "that have {e} as {r}")), e=named, r=role)
-    options = ["at {e}", "in {e}", "from {e}", "of {e}"] if target.is_place else ["for {e}", "of {e}", "with {e}", "for {e}", "on {e}", "involving {e}"]
+    options = (
+        ["at {e}", "in {e}", "from {e}", "of {e}"]
+        if target.is_place
+        else ["for {e}", "of {e}", "with {e}", "for {e}", "on {e}", "involving {e}"]
+    )
     if link.passive_verb and not target.is_place:
         options += [f"where {{e}} was {link.passive_verb}", "containing {e}"]
     return d.say(d.pick(options), e=named)
@@ -152,7 +174,16 @@ def ask_did(d: Draw, path: Path, facts: str, named: str, is_one: bool) -> str:
     if target.is_person:
         verb = event_verb(d, path)
         base, done = english.base_form(verb), english.participle(verb)
-        options = [f"how many {{f}} did {{e}} {base}?", f"how many {{f}} did {{e}} {base}?", f"how many {{f}} {helper} {{e}} {done}?", f"how often did {{e}} {base} {english.with_article(path.fact.nouns[0])}?", f"(number|count|total number) of {{f}} (by|from|for|of|{done} by) {{e}}", f"how many {{f}} (were {done} by|are from|by|for) {{e}}?", "{e}: how many {f}?", f"how many {{f}} {'does' if is_one else 'do'} {{e}} have?"]
+        options = [
+            f"how many {{f}} did {{e}} {base}?",
+            f"how many {{f}} did {{e}} {base}?",
+            f"how many {{f}} {helper} {{e}} {done}?",
+            f"how often did {{e}} {base} {english.with_article(path.fact.nouns[0])}?",
+            f"(number|count|total number) of {{f}} (by|from|for|of|{done} by) {{e}}",
+            f"how many {{f}} (were {done} by|are from|by|for) {{e}}?",
+            "{e}: how many {f}?",
+            f"how many {{f}} {'does' if is_one else 'do'} {{e}} have?",
+        ]
         if verb == "had":
             options = [o.replace("were had by", "are there for").replace("|had by", "|of") for o in options]
         if is_one:
@@ -160,8 +191,28 @@ def ask_did(d: Draw, path: Path, facts: str, named: str, is_one: bool) -> str:
         return d.say(d.pick(options), f=facts, e=named)
     if link.place_verb and target.is_place:
         verb = link.place_verb
-        return d.say(d.pick((f"how many {{f}} {verb.replace('was ', 'were ')} (at|in) {{e}}?", f"(number|count) of {{f}} {_ing(verb.removeprefix('was '))} (at|in) {{e}}", f"how many {{f}} {attach(d, path, '{e}')}?")), f=facts, e=named)
-    return d.say(d.pick((f"how many {{f}} {attach(d, path, '{e}')} (are there|do we have|were there|)?", f"(number|count) of {{f}} {attach(d, path, '{e}')}", "how many {f} does {e} have?" if is_one else "how many {f} do {e} have?")), f=facts, e=named)
+        return d.say(
+            d.pick(
+                (
+                    f"how many {{f}} {verb.replace('was ', 'were ')} (at|in) {{e}}?",
+                    f"(number|count) of {{f}} {_ing(verb.removeprefix('was '))} (at|in) {{e}}",
+                    f"how many {{f}} {attach(d, path, '{e}')}?",
+                )
+            ),
+            f=facts,
+            e=named,
+        )
+    return d.say(
+        d.pick(
+            (
+                f"how many {{f}} {attach(d, path, '{e}')} (are there|do we have|were there|)?",
+                f"(number|count) of {{f}} {attach(d, path, '{e}')}",
+                "how many {f} does {e} have?" if is_one else "how many {f} do {e} have?",
+            )
+        ),
+        f=facts,
+        e=named,
+    )
 
 
 def name_target(d: Draw, path: Path, value: str) -> str:
@@ -193,3 +244,9 @@ def say_group_of(d: Draw, target: Thing, condition: Condition) -> str:
 def own_query(path: Path, item: Item, tests: tuple[Test, ...]) -> Query:
     """Select one item of the fact under tests on the target."""
     return Query((item,), path.fact.name, path.edges, tests)
+
+
+def own_condition(d: Draw, path: Path, probability: float) -> tuple[Condition, ...]:
+    """Draw, sometimes, a condition on the fact itself."""
+    condition = draw_condition(d, path.fact) if d.chance(probability) else None
+    return (condition,) if condition else ()

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """A schema card read as words: what each table, column and key is called and what it means.
 
 Belongs here: parsing names and documentation into nouns, clauses, units and notes, once per card.
@@ -19,7 +20,9 @@ from distill_assets.databases import Column, Schema, Table
 _DATE_TYPES = ("DATE", "TIMESTAMP")
 _NUMBER_TYPES = ("INT", "DECIMAL", "DOUBLE", "FLOAT", "REAL", "BIGINT", "HUGEINT", "NUMERIC")
 _LABELS = ("name", "title", "label", "full name", "display name")
-_CUT = re.compile(r" (?:of (?:the|one|a|an|this)\b|the|on the|in the|in which|that|who|where|for (?:the|this)|above|with|within|placed|registered|prescribed|to) ?.*")
+_CUT = re.compile(
+    r" (?:of (?:the|one|a|an|this)\b|the|on the|in the|in which|that|who|where|for (?:the|this)|above|with|within|placed|registered|prescribed|to) ?.*"
+)
 _CLAUSE = re.compile(r"(?:date|time|day|moment|timestamp|year) (?:when |on which |at which )?(?:the|an?) (\w+) (.+)")
 _ROLE = re.compile(r"(?:\w+ )+?(?:where|which|at which|from which) (?:the|an?) (\w+) (.+)")
 _ACTOR = re.compile(r"(?:\w+ )+?(?:who|that) (\w+(?: (?:in|up|for|on|out))?)(?: (?:the|an?) \w+)?")
@@ -95,7 +98,8 @@ def _words(name: str) -> str:
 
 
 def _parse_doc(doc: str) -> tuple[str, tuple[str, ...], str, tuple[str, ...]]:
-    """Split documentation into phrase, synonyms, unit, notes."""
+    """Split documentation into phrase, synonyms, unit, notes; characters of the template language go."""
+    doc = re.sub(r"[(){}|]", "", doc)
     main, *parts = [part.strip() for part in doc.split(";")]
     also: tuple[str, ...] = ()
     unit, notes = "", []

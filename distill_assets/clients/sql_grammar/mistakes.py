@@ -13,7 +13,21 @@ from distill_assets.clients.sql_grammar.lexicon import Lexicon
 from distill_assets.clients.sql_grammar.query import Item, Query, Ref, Test, render
 
 KINDS = ("wrong_column", "wrong_aggregate", "wrong_operator", "broken_syntax", "unknown_column", "contradicting_reasoning")
-_OPPOSITE = {">": "<", "<": ">", ">=": "<", "<=": ">", "=": "<>", "<>": "=", "IS NULL": "IS NOT NULL", "IS NOT NULL": "IS NULL", "IS TRUE": "IS FALSE", "IS FALSE": "IS TRUE", "NOT IN": "IN", "IN": "NOT IN", "BETWEEN": "NOT BETWEEN"}
+_OPPOSITE = {
+    ">": "<",
+    "<": ">",
+    ">=": "<",
+    "<=": ">",
+    "=": "<>",
+    "<>": "=",
+    "IS NULL": "IS NOT NULL",
+    "IS NOT NULL": "IS NULL",
+    "IS TRUE": "IS FALSE",
+    "IS FALSE": "IS TRUE",
+    "NOT IN": "IN",
+    "IN": "NOT IN",
+    "BETWEEN": "NOT BETWEEN",
+}
 _OTHER_AGGREGATE = {"AVG": "SUM", "SUM": "AVG", "MAX": "MIN", "MIN": "MAX", "RANGE": "MAX", "COUNT DISTINCT": "COUNT"}
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """Noun phrases: a table's rows with conditions in their seats, measures, dimensions.
 
 Belongs here: the pieces that questions of every intent share. Does not belong here: whole questions
@@ -10,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from distill_assets.clients.sql_grammar import english
-from distill_assets.clients.sql_grammar.conditions import Condition
+from distill_assets.clients.sql_grammar.conditions import Condition, draw_condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Thing, Words
 from distill_assets.clients.sql_grammar.query import Item, Query, Test
@@ -92,6 +93,17 @@ def tests_of(conditions: tuple[Condition, ...]) -> tuple[Test, ...]:
     return tuple(test for condition in conditions for test in condition.tests)
 
 
+def draw_conditions(d: Draw, thing: Thing, n: int, avoid: tuple[str, ...] = ()) -> tuple[Condition, ...]:
+    """Draw up to n conditions on different columns."""
+    out: list[Condition] = []
+    for _ in range(n):
+        used = tuple(t.item.ref.column for c in out for t in c.tests if t.item.ref)
+        condition = draw_condition(d, thing, avoid + used)
+        if condition:
+            out.append(condition)
+    return tuple(out)
+
+
 def pick_thing(d: Draw, lexicon: Lexicon, fits: object = None) -> Thing | None:
     """Pick a table that fits, those the seed names being likelier."""
     things = [t for t in lexicon.things.values() if fits is None or fits(t)]  # type: ignore[operator]
@@ -106,8 +118,7 @@ def pick_measure(d: Draw, thing: Thing, fits: object = None) -> Words | None:
 
 def measure_noun(d: Draw, column: Words) -> str:
     """Name a measure; its first name is the commonest."""
-    noun = column.nouns[0] if d.chance(0.45) else d.lean(column.nouns)
-    return noun
+    return column.nouns[0] if d.chance(0.45) else d.lean(column.nouns)
 
 
 def own_dimensions(thing: Thing) -> list[Dimension]:

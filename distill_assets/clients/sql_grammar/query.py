@@ -13,12 +13,81 @@ from typing import NamedTuple
 
 from distill_assets.databases import quote_name
 
+QUALIFY = False
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _RESERVED = frozenset(
-    "all and any as asc between by case cast check column constraint create cross default desc distinct"
-    " do else end except exists false fetch for foreign from full grant group having in inner intersect into is"
-    " join lateral left like limit natural not null offset on only or order outer pivot primary qualify references"
-    " right select some summarize table then to true union unique unpivot using when where window with".split()
+    [
+        "all",
+        "and",
+        "any",
+        "as",
+        "asc",
+        "between",
+        "by",
+        "case",
+        "cast",
+        "check",
+        "column",
+        "constraint",
+        "create",
+        "cross",
+        "default",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "exists",
+        "false",
+        "fetch",
+        "for",
+        "foreign",
+        "from",
+        "full",
+        "grant",
+        "group",
+        "having",
+        "in",
+        "inner",
+        "intersect",
+        "into",
+        "is",
+        "join",
+        "lateral",
+        "left",
+        "like",
+        "limit",
+        "natural",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "outer",
+        "pivot",
+        "primary",
+        "qualify",
+        "references",
+        "right",
+        "select",
+        "some",
+        "summarize",
+        "table",
+        "then",
+        "to",
+        "true",
+        "union",
+        "unique",
+        "unpivot",
+        "using",
+        "when",
+        "where",
+        "window",
+        "with",
+    ]
 )
 
 
@@ -73,6 +142,9 @@ class Query(NamedTuple):
     limit: int = 0
 
 
+COUNT = Item("COUNT")
+
+
 def quote_where_needed(name: str) -> str:
     """Write an identifier plain where DuckDB reads it plain, quoted otherwise."""
     return name if _PLAIN.match(name) and name not in _RESERVED else quote_name(name)
@@ -118,7 +190,7 @@ def render_test(test: Test, joined: bool) -> str:
 
 def render(query: Query) -> str:
     """Write the query on one line."""
-    joined = bool(query.edges)
+    joined = QUALIFY or bool(query.edges)
     parts = ["SELECT DISTINCT" if query.distinct else "SELECT"]
     parts.append(", ".join(render_item(item, joined) for item in query.select))
     parts.append(f"FROM {quote_where_needed(query.root)}")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """Questions about the first of an order: superlatives and top n over one table.
 
 Belongs here: ORDER BY ... LIMIT over a single table, by a column or by group size. Does not belong
@@ -11,10 +12,15 @@ from distill_assets.clients.sql_grammar.conditions import Condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Thing, Words
 from distill_assets.clients.sql_grammar.phrases import (
-    Draft, measure_noun, noun_phrase, pick_measure, pick_thing, tests_of,
+    Draft,
+    draw_conditions,
+    measure_noun,
+    noun_phrase,
+    pick_measure,
+    pick_thing,
+    tests_of,
 )  # fmt: skip
-from distill_assets.clients.sql_grammar.query import Item, Query
-from distill_assets.clients.sql_grammar.single import COUNT, draw_conditions
+from distill_assets.clients.sql_grammar.query import COUNT, Item, Query
 
 _RANKED = ("number", "date", "year")
 
@@ -32,9 +38,18 @@ def ask_superlative(d: Draw, lexicon: Lexicon) -> Draft | None:
     conditions = draw_conditions(d, thing, d.weigh({0: 6.0, 1: 4.0, 2: 0.4}), (column.ref.column,))
     limit = d.weigh({2: 1, 3: 4, 4: 1.2, 5: 4, 6: 0.5, 7: 0.5, 8: 0.4, 10: 2}) if d.chance(0.3) else 1
     query = Query(
-        (Item("", thing.label.ref),), thing.name, tests=tests_of(conditions), order=Item("", column.ref), descending=is_top, limit=limit
+        (Item("", thing.label.ref),),
+        thing.name,
+        tests=tests_of(conditions),
+        order=Item("", column.ref),
+        descending=is_top,
+        limit=limit,
     )
-    text = say_superlative(d, thing, column, is_top, conditions) if limit == 1 else say_top(d, thing, column, is_top, conditions, limit)
+    text = (
+        say_superlative(d, thing, column, is_top, conditions)
+        if limit == 1
+        else say_top(d, thing, column, is_top, conditions, limit)
+    )
     return Draft("superlative" if limit == 1 else "top", text, query)
 
 
@@ -45,17 +60,40 @@ def say_superlative(d: Draw, thing: Thing, column: Words, is_top: bool, conditio
     which = "(which|what|which)"
     frames = []
     if degree.rows and _names_rows(thing, column):
-        frames += [f"{which} {{s}} (is|was) (the|our|) {{r}}?", f"{which} {{s}} (is|was) the {{r}}?", f"(what is|what's|show me|give me|find|name|tell me) (the|our|) {{r}} {{s}}", "{r} {s}", "{r} {s}", "{r} {s}?", "the {r} {s}", "(our|) {r} {s} (we have|in the database|right now|please|)", "{s} that is the {r}", f"{which} {{s}} is {{r}}?", "(our|the) {r} {s}: which one?", f"{which} of (the|our) {{n}} is the {{r}}?"]
+        frames += [
+            f"{which} {{s}} (is|was) (the|our|) {{r}}?",
+            f"{which} {{s}} (is|was) the {{r}}?",
+            "(what is|what's|show me|give me|find|name|tell me) (the|our|) {r} {s}",
+            "{r} {s}",
+            "{r} {s}",
+            "{r} {s}?",
+            "the {r} {s}",
+            "(our|) {r} {s} (we have|in the database|right now|please|)",
+            "{s} that is the {r}",
+            f"{which} {{s}} is {{r}}?",
+            "(our|the) {r} {s}: which one?",
+            f"{which} of (the|our) {{n}} is the {{r}}?",
+        ]
         if thing.is_person:
             frames += ["(who is|who's|whos|who is) (the|our) {r} {s}?"] * 4
     if column.kind in ("date", "year"):
         frames += _date_frames(d, thing, column, is_top)
     else:
         most = d.pick(degree.most)
-        frames += [f"{which} {{s}} has the {most} {{m}}?", f"{{s}} with (the|) {most} {{m}}", f"(find|show me|give me|tell me) the {{s}} with the {most} {{m}}", f"{most} {{m}}: which {{s}}?", f"{which} {{s}} has (the|) {most} {{m}}"]
+        frames += [
+            f"{which} {{s}} has the {most} {{m}}?",
+            f"{{s}} with (the|) {most} {{m}}",
+            f"(find|show me|give me|tell me) the {{s}} with the {most} {{m}}",
+            f"{most} {{m}}: which {{s}}?",
+            f"{which} {{s}} has (the|) {most} {{m}}",
+        ]
         if thing.is_person:
-            frames += [f"who has (got|) the {most} {{m}}?", f"who has {most} {{m}}"] if not conditions else [f"who has the {most} {{m}} (among|of|of all) (our|the|) {{n}}?"]
-        if column.family == "price" and column.clause or column.ref.column in ("price", "cost"):
+            frames += (
+                [f"who has (got|) the {most} {{m}}?", f"who has {most} {{m}}"]
+                if not conditions
+                else [f"who has the {most} {{m}} (among|of|of all) (our|the|) {{n}}?"]
+            )
+        if (column.family == "price" and column.clause) or column.ref.column in ("price", "cost"):
             frames += [f"{which} {{s}} costs (the|) {'most' if is_top else 'least'}?"]
         if column.family == "rating":
             frames += [f"{which} {{s}} is rated {'best' if is_top else 'worst'}?"]
@@ -67,7 +105,10 @@ def say_superlative(d: Draw, thing: Thing, column: Words, is_top: bool, conditio
 def _names_rows(thing: Thing, column: Words) -> bool:
     """Tell whether an adjective alone ("cheapest") points at this column."""
     if column.kind == "date":
-        return column.family == "birth" or next(c for c in thing.columns if c.kind == "date" and c.family == column.family).ref == column.ref
+        return (
+            column.family == "birth"
+            or next(c for c in thing.columns if c.kind == "date" and c.family == column.family).ref == column.ref
+        )
     if column.family == "price":
         return column.ref.column in ("price", "fee", "fare", "charge", "total", "amount") or bool(column.clause)
     return column.family != ""
@@ -79,7 +120,14 @@ def _date_frames(d: Draw, thing: Thing, column: Words, is_top: bool) -> list[str
     frames = [f"(which|what) {{s}} has the {word} {noun}?", f"{{s}} with the {word} {noun}"]
     if column.clause and column.family != "birth":
         when = d.pick(("last", "most recently", "last", "latest") if is_top else ("first", "first", "earliest"))
-        frames += [f"which {{s}} {column.clause} {when}?", f"(which|what) {{s}} {column.clause} {when}", f"{{s}} that {column.clause} {when}", f"(last|latest|most recent) {{s}} (that|to have) {column.clause}".replace(" to have", "") if is_top else f"first {{s}} that {column.clause}"] * 2
+        frames += [
+            f"which {{s}} {column.clause} {when}?",
+            f"(which|what) {{s}} {column.clause} {when}",
+            f"{{s}} that {column.clause} {when}",
+            f"(last|latest|most recent) {{s}} (that|to have) {column.clause}".replace(" to have", "")
+            if is_top
+            else f"first {{s}} that {column.clause}",
+        ] * 2
         if thing.is_person:
             base = "be " + column.clause[4:] if column.clause.startswith("was ") else english.base_form(column.clause)
             frames += [f"who {column.clause} {when}?", f"who was the {'last' if is_top else 'first'} {{s}} to {base}?"]
@@ -102,10 +150,28 @@ def say_top(d: Draw, thing: Thing, column: Words, is_top: bool, conditions: tupl
         noun, most = d.lean(column.nouns), d.pick(degree.values)
     else:
         most = d.pick(degree.most)
-    frames = asking.TOP_FRAMES if is_top and column.kind == "number" else tuple(f.replace("top the", "the").replace("the top", "the bottom").replace("top", "bottom") for f in asking.TOP_FRAMES if f.startswith("(top")) + asking.TOP_FRAMES[1:-1]
+    frames = (
+        asking.TOP_FRAMES
+        if is_top and column.kind == "number"
+        else tuple(
+            f.replace("top the", "the").replace("the top", "the bottom").replace("top", "bottom")
+            for f in asking.TOP_FRAMES
+            if f.startswith("(top")
+        )
+        + asking.TOP_FRAMES[1:-1]
+    )
     if column.kind != "number":
         frames = asking.TOP_FRAMES[1:-1]
-    return d.say(d.pick(frames), k=k, n=rows, m=noun, ms=noun if english.is_plural(noun) else english.pluralize(noun), o=most, h=d.pick(degree.values), top="top")
+    return d.say(
+        d.pick(frames),
+        k=k,
+        n=rows,
+        m=noun,
+        ms=noun if english.is_plural(noun) else english.pluralize(noun),
+        o=most,
+        h=d.pick(degree.values),
+        top="top",
+    )
 
 
 def _ask_most_common(d: Draw, lexicon: Lexicon) -> Draft | None:
@@ -119,7 +185,11 @@ def _ask_most_common(d: Draw, lexicon: Lexicon) -> Draft | None:
     noun, item = Item("", column.ref), Item("AVG", measure.ref) if measure else COUNT
     limit = d.pick((2, 3, 5)) if d.chance(0.15) and column.n_distinct > 4 else 1
     query = Query((noun,), thing.name, tests=tests_of(conditions), group=(noun,), order=item, descending=is_top, limit=limit)
-    return Draft("superlative_group", say_most(d, thing, d.lean(column.nouns), noun_phrase(d, thing, conditions), is_top, limit, measure), query)
+    return Draft(
+        "superlative_group",
+        say_most(d, thing, d.lean(column.nouns), noun_phrase(d, thing, conditions), is_top, limit, measure),
+        query,
+    )
 
 
 def say_most(d: Draw, thing: Thing, noun: str, rows: str, is_top: bool, limit: int, measure: Words | None) -> str:
@@ -128,10 +198,20 @@ def say_most(d: Draw, thing: Thing, noun: str, rows: str, is_top: bool, limit: i
         degree = meanings.DEGREES.get(measure.family, meanings.DEGREES[""])[0 if is_top else 1]
         frame = "((which|what) {g} has the {x} average {m}?|{g} with the {x} (average|avg|mean) {m} (of {n}|)|{x} average {m}: which {g}?|(which|what) {g} has (on average|on average,) the {x} {m}?)"
         if limit > 1:
-            frame = "((top|the) {k} {gs} by average {m}|{k} {gs} with the {x} average {m})" if is_top else "{k} {gs} with the {x} average {m}"
-        return d.say(frame, g=noun, gs=english.pluralize(noun), x=d.pick(degree.values), m=measure_noun(d, measure), n=rows, k=str(limit))
+            frame = (
+                "((top|the) {k} {gs} by average {m}|{k} {gs} with the {x} average {m})"
+                if is_top
+                else "{k} {gs} with the {x} average {m}"
+            )
+        return d.say(
+            frame, g=noun, gs=english.pluralize(noun), x=d.pick(degree.values), m=measure_noun(d, measure), n=rows, k=str(limit)
+        )
     if limit > 1:
-        frame = "((the|) {k} (most common|most frequent|most popular) {gs} (of|among|for) {n}|{k} {gs} with the most {n}|top {k} {gs} by number of {n})" if is_top else "({k} {gs} with the fewest {n}|the {k} (least common|rarest) {gs} (of|among|for) {n})"
+        frame = (
+            "((the|) {k} (most common|most frequent|most popular) {gs} (of|among|for) {n}|{k} {gs} with the most {n}|top {k} {gs} by number of {n})"
+            if is_top
+            else "({k} {gs} with the fewest {n}|the {k} (least common|rarest) {gs} (of|among|for) {n})"
+        )
     elif is_top:
         frame = "((which|what) {g} has the most {n}?|{g} with the most {n}|(what is|what's) the most (common|popular|frequent|used) {g} (of|for|among) {n}?|most (common|popular|frequent|used) {g} (of|for|among) {n}|(which|what) {g} do most {n} have?|(what|which) {g} do (people|we|customers|they|our {n}) (use|have|see|get|choose) (the|) most (often|)?|what {g} is used most (for {n}|)?|where do we have the most {n}, by {g}?|which {g} has the (highest|largest|biggest) number of {n}?|which {g} is (the|) most (common|popular) (among|for) {n}?)"
     else:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """Rarer questions: distinct values, one of two conditions, compared with the average.
 
 Belongs here: intents too rare for a module of their own. Does not belong here: anything across
@@ -10,10 +11,18 @@ from distill_assets.clients.sql_grammar import asking, english
 from distill_assets.clients.sql_grammar.conditions import draw_condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon
-from distill_assets.clients.sql_grammar.phrases import Draft, measure_noun, noun_phrase, pick_measure, pick_thing, predicate_of, tests_of
-from distill_assets.clients.sql_grammar.query import Item, Query, Test, render_item
+from distill_assets.clients.sql_grammar.phrases import (
+    Draft,
+    draw_conditions,
+    measure_noun,
+    noun_phrase,
+    pick_measure,
+    pick_thing,
+    predicate_of,
+    tests_of,
+)
+from distill_assets.clients.sql_grammar.query import COUNT, Item, Query, Test, render_item
 from distill_assets.clients.sql_grammar.query import quote_where_needed as quote
-from distill_assets.clients.sql_grammar.single import COUNT, draw_conditions
 
 
 def ask_distinct(d: Draw, lexicon: Lexicon) -> Draft | None:

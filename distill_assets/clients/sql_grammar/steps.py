@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """Reasoning: the steps from question to SQL, in two to four short sentences.
 
 Belongs here: saying what a query does. Does not belong here: the query. The one idea: the steps are
@@ -21,7 +22,11 @@ def explain(d: Draw, query: Query) -> str:
         steps.append(d.pick(("Keep the rows where {w}.", "Filter on {w}.", "Only rows with {w} count.")).format(w=where))
     if query.group:
         groups = ", ".join(render_item(i, joined) for i in query.group)
-        steps.append(d.pick(("Group by {g}.", "Make one group per {g}.")).format(g=groups) if not query.having else f"Group by {groups} and keep groups with {render_test(query.having, joined)}.")
+        steps.append(
+            d.pick(("Group by {g}.", "Make one group per {g}.")).format(g=groups)
+            if not query.having
+            else f"Group by {groups} and keep groups with {render_test(query.having, joined)}."
+        )
     if query.order:
         way = "largest first" if query.descending else "smallest first"
         steps.append(f"Sort by {render_item(query.order, joined)}, {way}, keep {query.limit}, return {_say_select(query, joined)}.")

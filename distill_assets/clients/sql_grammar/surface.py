@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (phrases read best one a line)
 """How a question is typed: case, punctuation, politeness, slips.
 
 Belongs here: changes of form that leave the meaning alone. Does not belong here: wording of intents.
@@ -14,16 +15,40 @@ _OPENERS = (
     "please", "please", "can you tell me", "could you tell me", "hi,", "hey,", "quick question:", "i'd like to know", "i want to know",
     "i was wondering", "do you know", "tell me", "just", "ok,", "for the report:", "could you check", "can you check", "also,",
 )  # fmt: skip
-_CLOSERS = ("please", "please", "thanks", "in our database", "right now", "so far", "in the system", "at the moment", "for me")
-_SHORT = {"what is": "what's", "who is": "who's", "do not": "don't", "what are": "what're", "number of": "no of", "average": "avg", "and": "&", "you": "u"}
-_QUESTION = re.compile(r"(how|which|what|who|whose|where|when|do|does|did|is|are|has|have|at which|from which|in which|can|could)\b", re.IGNORECASE)
+_CLOSERS = (
+    "please",
+    "please",
+    "thanks",
+    "in our database",
+    "right now",
+    "so far",
+    "in the system",
+    "at the moment",
+    "for me",
+    "in our catalogue",
+    "in the records",
+    "on our books",
+)
+_SHORT = {
+    "what is": "what's",
+    "who is": "who's",
+    "do not": "don't",
+    "what are": "what're",
+    "number of": "no of",
+    "average": "avg",
+    "and": "&",
+    "you": "u",
+}
+_QUESTION = re.compile(
+    r"(how|which|what|who|whose|where|when|do|does|did|is|are|has|have|at which|from which|in which|can|could)\b", re.IGNORECASE
+)
 _SPLITTABLE = re.compile(r"\b(?!count|shirt|shift)[a-z]{5,}")
 
 
 def roughen(d: Draw, text: str) -> str:
     """Type a question as a person does."""
     is_question = bool(_QUESTION.match(text))
-    text = text.rstrip("? ") if text.endswith("?") else text
+    text = text.rstrip("? ").strip()
     if d.chance(0.09):
         text = _open(d, text, is_question)
     if d.chance(0.05):

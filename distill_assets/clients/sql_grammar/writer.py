@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from distill_assets.clients.sql_grammar import across, grouping, mistakes, ranking, rare, single
+from distill_assets.clients.sql_grammar import across, across_groups, aggregating, grouping, mistakes, ranking, rare, single
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.focusing import read_focus
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, read_lexicon
 from distill_assets.clients.sql_grammar.phrases import Draft
-from distill_assets.clients.sql_grammar.query import Item, Query, render
+from distill_assets.clients.sql_grammar.query import COUNT, Query, render
 from distill_assets.clients.sql_grammar.steps import explain
 from distill_assets.clients.sql_grammar.surface import roughen
 from distill_assets.databases import Schema
@@ -24,18 +24,18 @@ _MAX_TRIES = 20
 
 _INTENTS: dict[str, tuple[float, Callable[[Draw, Lexicon], Draft | None]]] = {
     "count": (19.0, single.ask_count),
-    "list": (18.0, single.ask_list),
-    "aggregate": (15.0, single.ask_aggregate),
-    "group": (12.0, grouping.ask_group),
+    "list": (17.0, single.ask_list),
+    "aggregate": (15.0, aggregating.ask_aggregate),
+    "group": (11.0, grouping.ask_group),
     "superlative": (13.0, ranking.ask_superlative),
     "joined_count": (4.5, across.ask_joined_count),
     "joined_list": (6.0, across.ask_joined_list),
     "joined_aggregate": (2.5, across.ask_joined_aggregate),
-    "joined_group": (4.5, across.ask_joined_group),
-    "joined_ranking": (4.0, across.ask_joined_ranking),
-    "joined_having": (2.5, across.ask_joined_having),
+    "joined_group": (6.0, across_groups.ask_joined_group),
+    "joined_ranking": (4.0, across_groups.ask_joined_ranking),
+    "joined_having": (3.0, across_groups.ask_joined_having),
     "having": (2.5, grouping.ask_having),
-    "never": (3.0, across.ask_never),
+    "never": (3.0, across_groups.ask_never),
     "distinct": (0.8, rare.ask_distinct),
     "either": (0.6, rare.ask_either),
     "beyond_average": (0.6, rare.ask_beyond_average),
@@ -81,4 +81,4 @@ def _draft(d: Draw, lexicon: Lexicon, pulls: dict[str, float]) -> Draft:
         if draft:
             return draft
     thing = d.pick(list(lexicon.things.values()))
-    return Draft("count", f"how many {thing.nouns[0]} rows are there?", Query((Item("COUNT"),), thing.name))
+    return Draft("count", f"how many {thing.nouns[0]} rows are there?", Query((COUNT,), thing.name))
