@@ -18,11 +18,10 @@ test: install-dev base-model  ## run the tests
 ui: base-model  ## open Dagster on loopback
 	@$(BIN)/distill ui
 
-check: install-dev  ## lint, types, import contracts
+check: install-dev  ## lint, format, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy
 
 fix: install-dev  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .

@@ -9,6 +9,7 @@ everything below it fresh. The condition looks at this state and not at events, 
 while the sensor is off; a failed asset is tried again only after its inputs or code changed.
 """
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,11 +139,14 @@ def build_sensors(folder: RecipeFolder) -> list[dg.SensorDefinition]:
         events = observe_files(folder, context.instance)
         return dg.SensorResult(asset_events=events) if events else dg.SkipReason("no file changed")
 
-    rebuild = dg.AutomationConditionSensorDefinition(
-        f"{name}_rebuild_sensor",
-        target=dg.AssetSelection.key_prefixes([name]),
-        use_user_code_server=True,
-        minimum_interval_seconds=SENSOR_INTERVAL_S,
-        description="Rebuilds what is out of date, layer by layer. Off until switched on: training costs time.",
-    )
+    with warnings.catch_warnings():
+        # A condition of our own needs the code server's evaluation, which Dagster 1.13 calls beta.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        rebuild = dg.AutomationConditionSensorDefinition(
+            f"{name}_rebuild_sensor",
+            target=dg.AssetSelection.key_prefixes([name]),
+            use_user_code_server=True,
+            minimum_interval_seconds=SENSOR_INTERVAL_S,
+            description="Rebuilds what is out of date, layer by layer. Off until switched on: training costs time.",
+        )
     return [watch_files, rebuild]

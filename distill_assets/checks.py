@@ -103,7 +103,7 @@ def plan_checks(thresholds: ThresholdSpec) -> dict[str, tuple[Check, ...]]:
             Check(
                 "one_select",
                 "each completion is one SELECT",
-                (expect("column_values_to_match_regex", column="sql", regex=r"(?is)^\s*(select|with)\b[^;]*;?\s*$"),),
+                (expect("column_values_to_match_regex", column="sql", regex=r"(?is)^\s*(?:select|with)\b[^;]*;?\s*$"),),
             ),
             *_forbidden_text(t, ("question", "sql")),
         ),
