@@ -7,7 +7,7 @@ lists of labels (single).
 
 from __future__ import annotations
 
-from distill_assets.clients.sql_grammar import english
+from distill_assets.clients.sql_grammar import english, values
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Thing, Words
 from distill_assets.clients.sql_grammar.phrases import (
@@ -28,7 +28,7 @@ def look_up(d: Draw, thing: Thing) -> Draft | None:
     column = d.focus(columns, lambda c: str(c.ref))
     value = d.focus(thing.label.values, str.lower)
     query = Query((Item("", column.ref),), thing.name, tests=(Test(Item("", thing.label.ref), "=", quote_text(value)),))
-    return Draft("lookup", say_look_up(d, thing, column, value), query)
+    return Draft("lookup", say_look_up(d, thing, column, values.spell(d, value)), query)
 
 
 def say_look_up(d: Draw, thing: Thing, column: Words, value: str) -> str:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 _GROUP = re.compile(r"\(([^()]*)\)")
+_REPEATED = re.compile(r"\b([a-z]+) \1\b")
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -67,4 +68,4 @@ class Draw:
         while "(" in text:
             text = _GROUP.sub(lambda found: self.pick(found[1].split("|")), text)
         text = _SLOT.sub(lambda found: slots[found[1]], text)
-        return " ".join(text.split()).replace(" ?", "?")
+        return _REPEATED.sub(r"\1", " ".join(text.split()).replace(" ?", "?"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from distill_assets.clients.sql_grammar import english, meanings
+from distill_assets.clients.sql_grammar import english, meanings, values
 from distill_assets.clients.sql_grammar.conditions import Condition, draw_condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Link, Thing
@@ -217,9 +217,9 @@ def ask_did(d: Draw, path: Path, facts: str, named: str, is_one: bool) -> str:
 
 def name_target(d: Draw, path: Path, value: str) -> str:
     """Name one target by its label."""
-    target = path.target
+    target, value = path.target, values.spell(d, value)
     if target.is_person or target.is_place:
-        return value if d.chance(0.85) else f"{target.nouns[0]} {value}"
+        return value if d.chance(0.85) or value.startswith(target.label.values[0][:3]) else f"{target.nouns[0]} {value}"
     return d.pick((value, f"the {value}", f"the {value}", f"{target.nouns[0]} {value}"))
 
 

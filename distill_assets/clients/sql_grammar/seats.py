@@ -7,7 +7,7 @@ here: drawing values, or conditions on numbers and dates.
 
 from __future__ import annotations
 
-from distill_assets.clients.sql_grammar import english
+from distill_assets.clients.sql_grammar import english, values
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Thing, Words
 
@@ -36,7 +36,7 @@ def say_inverted(column: Words, value: str) -> tuple[str, ...]:
 
 def text_seats(d: Draw, thing: Thing, column: Words, value: str) -> tuple[tuple[str, ...], ...]:
     """Return the seats of `column = value`: before, after, predicate, nouns."""
-    v, noun, row = value, d.lean(column.nouns), thing.nouns[0]
+    v, noun, row = values.spell(d, value, column.family), d.lean(column.nouns), thing.nouns[0]
     plain = (
         f"with {noun} {v}",
         f"whose {noun} is {v}",
@@ -49,6 +49,7 @@ def text_seats(d: Draw, thing: Thing, column: Words, value: str) -> tuple[tuple[
     before, after, predicate, nouns = _SEATS.get(family, _SEATS[""])
     fill = lambda seats: tuple(s.format(v=v, n=noun, t=row) for s in seats)  # noqa: E731
     before, after, predicate, nouns = fill(before), fill(after), fill(predicate), fill(nouns)
+    before = tuple(phrase.replace(v, value) for phrase in before) if family == "reason" else before
     if family == "place" and thing.is_person:
         after += (f"living in {v}", f"who live in {v}", f"from {v}", f"who are from {v}", f"based in {v}")
         predicate = (f"live in {v}", f"live in {v}", f"are from {v}", f"come from {v}", f"are based in {v}")
@@ -56,7 +57,7 @@ def text_seats(d: Draw, thing: Thing, column: Words, value: str) -> tuple[tuple[
         before = (english.DEMONYMS[v],) * 2
         predicate += (f"are {english.DEMONYMS[v]}",)
         after += tuple(f"{p} {o}" for o in english.OTHER_NAMES.get(v, ()) for p in ("from", "in"))
-    if v.endswith("ed") and " " not in v and family == "status":
+    if value.endswith("ed") and " " not in v and family == "status":
         predicate = (f"were {v}", f"were {v}", f"have been {v}", f"are {v}", f"got {v}")
         after = (f"that were {v}", f"that got {v}", f"with status {v}", f"{v}", f"with the {noun} {v}", f"marked as {v}")
     if family == "field" and v.endswith("ics"):
