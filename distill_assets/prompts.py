@@ -17,6 +17,8 @@ from distill_assets.errors import PromptLockError, RecipeError
 from distill_assets.identity import hash_text
 
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+# Quoted text of a query, which stays as it is, or a stretch of comments and white space between.
+SQL_SPACE = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:--[^\n]*|/\*.*?\*/|\s)+""", flags=re.DOTALL)
 
 
 class Prompt(NamedTuple):
@@ -103,5 +105,5 @@ def render_student_prompt(database: str, question: str, hints: list[str]) -> str
 
 
 def render_student_completion(sql: str) -> str:
-    """Return what the student writes; the trainer adds the end-of-text token."""
-    return f" {' '.join(sql.split())}"
+    """Return what the student writes, on one line; the trainer adds the end-of-text token."""
+    return f" {SQL_SPACE.sub(lambda match: match[1] or ' ', sql).strip()}"

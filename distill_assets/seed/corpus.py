@@ -74,7 +74,7 @@ def read_seed(row: FileRow, databases: list[str], licence: str) -> dict[str, obj
         "database": database,
         "kind": kind,
         "text": text,
-        "licence": row.values.get("licence") or licence,
+        "licence": take_text(row, "licence") if row.values.get("licence") is not None else licence,
     }
 
 

@@ -18,7 +18,6 @@ from distill_assets.errors import SeedError
 
 MAX_FILE_BYTES = 256 << 20
 MAX_LINE_CHARS = 1 << 20
-MAX_JSON_DEPTH = 20
 TEXT_SUFFIXES = (".txt", ".md")
 KINDS = (".jsonl", ".csv", ".parquet", *TEXT_SUFFIXES)
 UNTOUCHED = "Nothing was generated; the last good tables stay."
@@ -46,7 +45,16 @@ def find_files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
         if not matches:
             raise SeedError(f"{folder}: no file matches {pattern!r}. {UNTOUCHED} Add one, or fix the path in recipe.yaml.")
         found.update(matches)
-    return sorted(check_file(file) for file in found)
+    return sorted(check_file(_refuse_linked_folder(folder, file)) for file in found)
+
+
+def _refuse_linked_folder(folder: Path, file: Path) -> Path:
+    for parent in file.parents:
+        if parent == folder:
+            break
+        if parent.is_symlink():
+            raise SeedError(f"{parent}: is a link, and links are not followed. {UNTOUCHED} Put the folder itself there.")
+    return file
 
 
 def check_file(file: Path) -> Path:
@@ -102,12 +110,20 @@ def _read_jsonl(file: Path) -> Iterator[FileRow]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_refuse_repeated_fields)
         except (ValueError, RecursionError) as error:
             raise SeedError(f"{file}:{number}: not JSON: {error} in {line.strip()[:60]!r}. {UNTOUCHED} Fix the line.") from error
         if not isinstance(values, dict):
             raise SeedError(f"{file}:{number}: expected an object, got {type(values).__name__}. {UNTOUCHED}")
         yield FileRow(file.name, number, values)
+
+
+def _refuse_repeated_fields(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"field {next(name for name in names if names.count(name) > 1)!r} twice")
+    return values
 
 
 def _read_text(file: Path) -> Iterator[FileRow]:
@@ -137,8 +153,8 @@ def _read_frame(file: Path) -> Iterator[FileRow]:
         yield FileRow(file.name, number, values)
 
 
-def take_text(row: FileRow, name: str, max_chars: int = MAX_LINE_CHARS) -> str:
-    """Return field `name` as non-empty text with white space folded.
+def take_text(row: FileRow, name: str, max_chars: int = MAX_LINE_CHARS, fold: bool = True) -> str:
+    """Return field `name` as non-empty text; `fold` turns each stretch of white space into one space.
 
     Raises:
         SeedError: the field is missing, not text, empty or too long.
@@ -149,7 +165,7 @@ def take_text(row: FileRow, name: str, max_chars: int = MAX_LINE_CHARS) -> str:
         raise SeedError(f"{row.file}:{row.line}: field '{name}' must be a non-empty text, got {shown}. {UNTOUCHED}")
     if len(value) > max_chars:
         raise SeedError(f"{row.file}:{row.line}: field '{name}' has {len(value):,} characters, over {max_chars:,}. {UNTOUCHED}")
-    return " ".join(value.split())
+    return " ".join(value.split()) if fold else value.strip()
 
 
 def refuse_unknown(row: FileRow, known: tuple[str, ...]) -> None:
@@ -160,6 +176,4 @@ def refuse_unknown(row: FileRow, known: tuple[str, ...]) -> None:
     """
     unknown = sorted(set(row.values) - set(known))
     if unknown:
-        raise SeedError(
-            f"{row.file}:{row.line}: unknown field '{unknown[0]}'; known are {', '.join(known)}. {UNTOUCHED}"
-        )
+        raise SeedError(f"{row.file}:{row.line}: unknown field '{unknown[0]}'; known are {', '.join(known)}. {UNTOUCHED}")

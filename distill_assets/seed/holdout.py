@@ -70,7 +70,7 @@ def read_item(row: FileRow, databases: list[str]) -> dict[str, str]:
         "item_id": item_id,
         "database": database,
         "question": question,
-        "gold_sql": take_text(row, "gold_sql"),
+        "gold_sql": take_text(row, "gold_sql", fold=False),  # white space can matter: strings, line comments
     }
 
 
