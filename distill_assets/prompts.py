@@ -17,6 +17,7 @@ from distill_assets.errors import PromptLockError, RecipeError
 from distill_assets.identity import hash_text
 
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+LOCK_LINE = re.compile(r"([0-9a-f]{64}) +(\S+)")
 # Quoted text of a query, which stays as it is, or a stretch of comments and white space between.
 SQL_SPACE = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:--[^\n]*|/\*.*?\*/|\s)+""", flags=re.DOTALL)
 
@@ -52,7 +53,11 @@ def load_prompt(recipe_path: Path, name: str) -> Prompt:
 
 def _strip_front_matter(file: Path, text: str) -> str:
     match = re.match(r"---\n(.*?)\n---\n(.*)", text, flags=re.DOTALL)
-    if match is None or not isinstance(yaml.safe_load(match[1]), dict):
+    try:
+        is_mapping = match is not None and isinstance(yaml.safe_load(match[1]), dict)
+    except yaml.YAMLError:
+        is_mapping = False
+    if match is None or not is_mapping:
         raise RecipeError(f"{file}:1: needs front matter between --- lines (role, inputs, output). Nothing was run.")
     return match[2]
 
@@ -68,12 +73,25 @@ def _check_lock(file: Path, name: str, sha: str) -> None:
 
 
 def read_lock(folder: Path) -> dict[str, str]:
-    """Return prompt name -> sha256 of `prompts.lock`; empty when there is none."""
+    """Return prompt name -> sha256 of `prompts.lock`; empty when there is none.
+
+    Raises:
+        PromptLockError: it cannot be read as a lock, so that it protects nothing.
+    """
     file = folder / "prompts.lock"
     if not file.exists():
         return {}
-    pairs = (line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
-    return {name: sha for sha, name in pairs}
+    text = file.read_text(encoding="utf-8", errors="replace")
+    locked = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = LOCK_LINE.fullmatch(line.strip())
+        if match is None:
+            raise PromptLockError(
+                f"{file}:{number}: expected a sha256 and a prompt's name, got {line[:80]!r}. Nothing was run. "
+                "Restore the file from version control; delete it only if no prompt was used yet."
+            )
+        locked[match[2]] = match[1]
+    return locked
 
 
 def lock_text(folder: Path) -> str:

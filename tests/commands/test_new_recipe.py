@@ -17,7 +17,9 @@ from distill_assets.config import built_in_recipe, load_recipe
 from distill_assets.errors import DatabaseSourceError, RecipeError, StorageError
 from distill_assets.prompts import load_prompt, read_lock
 
-SHOP = "CREATE TABLE things (id INTEGER PRIMARY KEY, kind VARCHAR); INSERT INTO things SELECT i, ['a', 'b'][1 + i % 2] FROM range(9) t (i);"
+SHOP = (
+    "CREATE TABLE things (id INTEGER PRIMARY KEY, kind VARCHAR); INSERT INTO things VALUES (1, 'a'), (2, 'b'), (3, 'a'), (4, 'b');"
+)
 
 
 def read_rows(file: Path) -> list[dict]:
