@@ -1,0 +1,20 @@
+"""A run that is killed: what it leaves, and what a rerun makes of it. benchmarks/kills.py does 30 of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.kills import measure
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("target", ["run", "child"])
+def test_after_kills_a_rerun_ends_with_the_same_tables_and_weights_and_no_orphan(tmp_path: Path, target: str) -> None:
+    figures = measure(tmp_path, kills=2, target=target, seed=5)
+    assert figures["kills"] == 2
+    assert figures["orphans"] == 0
+    assert figures["failed_reruns"] == 0
+    assert figures["equal_rounds"] == figures["rounds"] >= 1
