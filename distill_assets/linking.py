@@ -1,11 +1,13 @@
-"""Which stored values a question mentions.
+"""What of a database a question mentions: stored values, columns and tables.
 
-Belongs here: an index of a database's text values and the look-up of a question's words in it.
-Does not belong here: the prompt's form (prompts) or running queries (verifiers).
+Belongs here: an index of a database's names, documentation and text values, and the look-up of a
+question's words in it. Does not belong here: the prompt's form (prompts) or running queries
+(verifiers).
 
-Content-based schema linking as in BRIDGE (Lin et al. 2020, section 2.1): literals that stand in the
-question and in a column are shown to the model beside that column. Only text columns; the match is
-on whole words, regardless of case, the longest first. Numbers and dates need no look-up.
+Lexical schema linking: values that stand in the question are shown with their column (as in BRIDGE, Lin
+et al. 2020, section 2.1), and so are columns and tables whose name or documented synonym stands there.
+The match is on word stems, the longest phrase first. A small student need not learn by heart which
+column lies in which table.
 """
 
 from __future__ import annotations
@@ -14,66 +16,147 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from distill_assets.databases import quote_name
+from distill_assets.databases import Schema, quote_name, read_schema
 
 MAX_VALUES_PER_COLUMN = 20_000
 MAX_WORDS = 6
-MAX_HINTS = 3
-WORD = re.compile(r"\w+(?:['’.-]\w+)*\.?")
+MAX_HINTS = 6
+MAX_PLACES = 2
+MIN_VALUE_CHARS = 3
+MIN_PREFIX_CHARS = 5
+MAX_PREFIX_REST = 4
+WORD = re.compile(r"\w+(?:['’.+-]\w+)*\+?")
+# Words of questions and of documentation that point to nothing by themselves.
+COMMON_WORDS = frozenset(
+    "a an the of in on at by to for from with and or is are was were be been do does did has have had it its this that which"
+    " who whom what when where how many much number count list show give me all any our we i you they there per each every"
+    " most least top more less than over under not no one date time".split()
+)
 
 
-class ValueIndex(NamedTuple):
-    """Folded value text -> (table.column, stored value) pairs, in schema order."""
+class LinkIndex(NamedTuple):
+    """What a question's words may point to, by stemmed phrase.
 
-    entries: dict[str, tuple[tuple[str, str], ...]]
+    `values`: (table.column, stored value) pairs. `names`: `table.column` or `table` texts. `stems` maps
+    the first letters of one-word values to their phrase.
+    """
+
+    values: dict[str, tuple[tuple[str, str], ...]]
+    names: dict[str, tuple[str, ...]]
+    prefixes: dict[str, tuple[str, ...]]
 
 
-def build_index(path: Path) -> ValueIndex:
-    """Read the distinct values of all text columns of the DuckDB file at `path`."""
+def stem(word: str) -> str:
+    """Lower case without a plural ending: enough to meet singular and plural."""
+    word = word.lower().replace("’", "'").removesuffix("'s").rstrip(".")
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("ches", "shes", "sses", "xes")):
+        return word[:-2]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def stem_phrase(text: str) -> str:
+    """The stems of a text's words, joined by one space."""
+    return " ".join(stem(word) for word in WORD.findall(text.replace("_", " ")))
+
+
+def build_index(path: Path) -> LinkIndex:
+    """Index the DuckDB file at `path`: its text values, its names and the synonyms of its comments."""
     import duckdb
 
-    found: dict[str, dict[tuple[str, str], None]] = {}
+    schema = read_schema(path.stem, path)
+    values: dict[str, dict[tuple[str, str], None]] = {}
     with duckdb.connect(str(path), read_only=True) as con:
-        columns = con.sql(
-            "select table_name, column_name from duckdb_columns() where schema_name = 'main' and not internal"
-            " and data_type = 'VARCHAR' order by table_name, column_index"
-        ).fetchall()
-        for table, column in columns:
-            for (value,) in con.sql(
-                f"select distinct {quote_name(column)} as v from {quote_name(table)} where v is not null"
-                f" order by v limit {MAX_VALUES_PER_COLUMN}"
-            ).fetchall():
-                found.setdefault(fold(value), {})[(f"{table}.{column}", value)] = None
-    return ValueIndex({key: tuple(places) for key, places in found.items() if key})
+        for table in schema.tables:
+            for column in table.columns:
+                if column.type == "VARCHAR":
+                    for value in _read_values(con, table.name, column.name):
+                        values.setdefault(stem_phrase(value), {})[(f"{table.name}.{column.name}", value)] = None
+    values.pop("", None)
+    prefixes: dict[str, list[str]] = {}
+    for phrase in sorted(values):
+        if " " not in phrase and len(phrase) > MIN_PREFIX_CHARS:
+            prefixes.setdefault(phrase[:MIN_PREFIX_CHARS], []).append(phrase)
+    return LinkIndex(
+        {phrase: tuple(places) for phrase, places in values.items()}, _index_names(schema), {k: tuple(v) for k, v in prefixes.items()}
+    )
 
 
-def fold(text: str) -> str:
-    """Lower case, with words joined by one space."""
-    return " ".join(word.rstrip(".").lower() for word in WORD.findall(text))
+def _read_values(con, table: str, column: str) -> list[str]:
+    query = f"select distinct {quote_name(column)} as v from {quote_name(table)} where v is not null order by v limit {MAX_VALUES_PER_COLUMN}"
+    return [value for (value,) in con.sql(query).fetchall()]
 
 
-def link_values(index: ValueIndex, question: str) -> list[str]:
-    """Return up to three hints `column = 'value'` for the values that `question` mentions, in its order."""
-    words = [word.rstrip(".").lower() for word in WORD.findall(question)]
-    hints: list[str] = []
+def _index_names(schema: Schema) -> dict[str, tuple[str, ...]]:
+    names: dict[str, dict[str, None]] = {}
+    for table in schema.tables:
+        for phrase in list_phrases(table.name, table.doc):
+            names.setdefault(phrase, {})[table.name] = None
+        for column in table.columns:
+            if column.is_primary_key or column.references:
+                continue
+            for phrase in list_phrases(column.name, column.doc):
+                names.setdefault(phrase, {})[f"{table.name}.{column.name}"] = None
+    return {phrase: tuple(places) for phrase, places in names.items()}
+
+
+def list_phrases(name: str, doc: str) -> list[str]:
+    """Stemmed phrases that stand for a table or column: its name, its noun phrase and its `also:` synonyms."""
+    parts = [part.strip() for part in doc.split(";")]
+    texts = [name, *parts[:1]]
+    for part in parts[1:]:
+        if part.lower().startswith("also:"):
+            texts += part[5:].split(",")
+    phrases = (stem_phrase(re.sub(r"^(a|an|the) ", "", text.strip(), flags=re.IGNORECASE)) for text in texts)
+    return [phrase for phrase in dict.fromkeys(phrases) if phrase and not set(phrase.split()) <= COMMON_WORDS]
+
+
+def link_question(index: LinkIndex, question: str) -> list[str]:
+    """Return hints for what `question` mentions, in its order: `t.c = 'value'`, `t.c` or `t`."""
+    words = WORD.findall(question)
+    stems = [stem(word) for word in words]
+    hints: dict[str, None] = {}
     start = 0
-    while start < len(words) and len(hints) < MAX_HINTS:
-        size = _longest_match(index, words, start)
-        if size:
-            places = index.entries[" ".join(words[start : start + size])]
-            hints.append(_render_hint(places))
-        start += size or 1
-    return list(dict.fromkeys(hints))
+    while start < len(stems) and len(hints) < MAX_HINTS:
+        size, found = _match_at(index, words, stems, start)
+        hints.update(dict.fromkeys(found))
+        start += size
+    return _drop_covered(list(hints))
 
 
-def _longest_match(index: ValueIndex, words: list[str], start: int) -> int:
-    for size in range(min(MAX_WORDS, len(words) - start), 0, -1):
-        if " ".join(words[start : start + size]) in index.entries:
-            return size
-    return 0
+def _match_at(index: LinkIndex, words: list[str], stems: list[str], start: int) -> tuple[int, list[str]]:
+    """The longest phrase that begins at word `start`: its length in words and its hints."""
+    for size in range(min(MAX_WORDS, len(stems) - start), 0, -1):
+        phrase = " ".join(stems[start : start + size])
+        if phrase in index.values and (len(phrase) >= MIN_VALUE_CHARS or _is_stored(index, phrase, words[start])):
+            return size, [_render_value(index.values[phrase])]
+        if phrase in index.names and len(index.names[phrase]) <= MAX_PLACES:
+            return size, list(index.names[phrase])
+    return 1, _match_prefix(index, stems[start])
 
 
-def _render_hint(places: tuple[tuple[str, str], ...]) -> str:
-    columns = list(dict.fromkeys(column for column, _ in places))
+def _is_stored(index: LinkIndex, phrase: str, word: str) -> bool:
+    return phrase not in COMMON_WORDS and any(value == word for _, value in index.values[phrase])
+
+
+def _match_prefix(index: LinkIndex, word: str) -> list[str]:
+    """A one-word value that shares its beginning with the word, as dermatology with dermatologist."""
+    if len(word) <= MIN_PREFIX_CHARS:
+        return []
+    for phrase in index.prefixes.get(word[:MIN_PREFIX_CHARS], ()):
+        shared = next((i for i, (a, b) in enumerate(zip(word, phrase, strict=False)) if a != b), min(len(word), len(phrase)))
+        if max(len(word), len(phrase)) - shared <= MAX_PREFIX_REST:
+            return [_render_value(index.values[phrase])]
+    return []
+
+
+def _render_value(places: tuple[tuple[str, str], ...]) -> str:
+    columns = list(dict.fromkeys(column for column, _ in places))[:MAX_PLACES]
     value = places[0][1].replace("'", "''")
-    return f"{' or '.join(columns[:2])} = '{value}'"
+    return f"{' or '.join(columns)} = '{value}'"
+
+
+def _drop_covered(hints: list[str]) -> list[str]:
+    """Leave out a column that stands in a value's hint already."""
+    return [hint for hint in hints if not any(other.startswith(f"{hint} = ") for other in hints)]

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import polars as pl
 
-from distill_assets.linking import ValueIndex, link_values
+from distill_assets.linking import LinkIndex, link_question
 from distill_assets.prompts import render_student_completion, render_student_prompt
 from distill_assets.tables import TRAINING_DATASET, build_frame
 
 
-def render_dataset(kept: pl.DataFrame, indexes: dict[str, ValueIndex]) -> pl.DataFrame:
+def render_dataset(kept: pl.DataFrame, indexes: dict[str, LinkIndex]) -> pl.DataFrame:
     """Return training_dataset for the kept samples; `indexes` are the databases' text values."""
     rows = []
     for row in kept.iter_rows(named=True):
-        hints = link_values(indexes[row["database"]], row["question"])
+        hints = link_question(indexes[row["database"]], row["question"])
         rows.append(
             {
                 "sample_id": row["sample_id"],

@@ -15,7 +15,7 @@ import polars as pl
 
 from distill_assets.config import EvaluateSpec
 from distill_assets.identity import make_id, unit_interval
-from distill_assets.linking import ValueIndex, link_values
+from distill_assets.linking import LinkIndex, link_question
 from distill_assets.prompts import render_student_prompt
 
 DECODING = "greedy@1"
@@ -37,7 +37,7 @@ class Model(NamedTuple):
 
 
 def build_items(
-    holdout: pl.DataFrame, dataset: pl.DataFrame, indexes: dict[str, ValueIndex], spec: EvaluateSpec
+    holdout: pl.DataFrame, dataset: pl.DataFrame, indexes: dict[str, LinkIndex], spec: EvaluateSpec
 ) -> pl.DataFrame:
     """Return the items: item_id, source, database, question, gold_sql, prompt, sorted by item_id.
 
@@ -52,7 +52,7 @@ def build_items(
     )
     items = pl.concat([human, synthetic]).sort("item_id")
     prompts = [
-        render_student_prompt(database, question, link_values(indexes[database], question))
+        render_student_prompt(database, question, link_question(indexes[database], question))
         for database, question in items.select("database", "question").iter_rows()
     ]
     return items.with_columns(pl.Series("prompt", prompts, dtype=pl.String))

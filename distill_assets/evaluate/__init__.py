@@ -1,0 +1,1 @@
+"""Stage 6, evaluate: from checkpoint and holdout to eval_results and eval_report."""
