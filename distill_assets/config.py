@@ -208,7 +208,9 @@ def load_recipe(folder: Path) -> RecipeFolder:
     file = folder / "recipe.yaml" if folder.is_dir() else folder
     text = _read_recipe_text(file)
     try:
-        data = yaml.safe_load(text)
+        data = yaml.load(text, _RecipeLoader)  # a safe loader
+    except RecursionError as error:
+        raise RecipeError(f"{file}:1: not YAML that a recipe needs: nested too deeply. Nothing was run.") from error
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
         raise RecipeError(f"{file}:{line}: not YAML: {getattr(error, 'problem', error)}. Nothing was run.") from error
@@ -218,6 +220,19 @@ def load_recipe(folder: Path) -> RecipeFolder:
         return RecipeFolder(Recipe.model_validate(data), file.parent)
     except ValidationError as error:
         raise RecipeError(_explain(file, text, error)) from error
+
+
+class _RecipeLoader(yaml.SafeLoader):
+    """YAML's safe loader, which refuses a field that stands twice instead of taking the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Build a mapping; its keys differ."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(problem=f"field {key.value!r} stands twice", problem_mark=key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+        return super().construct_mapping(node, deep)
 
 
 def _read_recipe_text(file: Path) -> str:

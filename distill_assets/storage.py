@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,13 +109,14 @@ def replace_atomically(target: Path) -> Iterator[Path]:
         sync_path(temporary)
         temporary.replace(target)
         sync_path(target.parent)
-    except OSError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:  # polars reports a full disk as a compute error
         raise StorageError(
-            f"{target} cannot be written: {error.strerror or error}. What was there before is untouched. "
+            f"{target} cannot be written: {getattr(error, 'strerror', None) or error}. What was there before is untouched. "
             "Free disk space or fix the folder's permissions, then run again."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # nothing to remove, or the folder is none: the error above says so
+            temporary.unlink()
 
 
 def sync_path(path: Path) -> None:

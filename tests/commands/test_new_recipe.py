@@ -17,9 +17,7 @@ from distill_assets.config import built_in_recipe, load_recipe
 from distill_assets.errors import DatabaseSourceError, RecipeError, StorageError
 from distill_assets.prompts import load_prompt, read_lock
 
-SHOP = (
-    "CREATE TABLE things (id INTEGER PRIMARY KEY, kind VARCHAR); INSERT INTO things VALUES (1, 'a'), (2, 'b'), (3, 'a'), (4, 'b');"
-)
+SHOP = "CREATE TABLE things (id INT PRIMARY KEY, kind VARCHAR); INSERT INTO things VALUES (1, 'a'), (2, 'b'), (3, 'a'), (4, 'b');"
 
 
 def read_rows(file: Path) -> list[dict]:
