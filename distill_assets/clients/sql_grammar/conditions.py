@@ -38,7 +38,9 @@ def draw_condition(d: Draw, thing: Thing, avoid: tuple[str, ...] = (), kinds: tu
     ]  # fmt: skip
     if not columns:
         return None
-    column = d.weigh({c: _weight(d, c) * d.weight_of(str(c.ref)) or 0.01 for c in columns})
+    column = d.weigh(
+        {c: _weight(d, c) * (2.0 if dates.is_main_date(thing, c) else 1.0) * d.weight_of(str(c.ref)) or 0.01 for c in columns}
+    )
     return condition_on(d, thing, column)
 
 

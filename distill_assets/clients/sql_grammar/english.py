@@ -278,7 +278,9 @@ def _strip_ed(verb: str) -> str:
 
 def with_article(phrase: str) -> str:
     """Put a or an before a noun phrase."""
-    return ("an " if phrase[:1].lower() in "aeiou" else "a ") + phrase
+    low = phrase.lower()
+    is_vowel = low[:1] in "aeiou" and not low.startswith(("uni", "use", "eu", "one"))
+    return ("an " if is_vowel else "a ") + phrase
 
 
 def is_person(nouns: tuple[str, ...]) -> bool:

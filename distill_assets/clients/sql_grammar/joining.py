@@ -219,7 +219,7 @@ def name_target(d: Draw, path: Path, value: str) -> str:
     """Name one target by its label."""
     target, value = path.target, values.spell(d, value)
     if target.is_person or target.is_place:
-        return value if d.chance(0.85) or value.startswith(target.label.values[0][:3]) else f"{target.nouns[0]} {value}"
+        return value if d.chance(0.85) or values.has_title(value) else f"{target.nouns[0]} {value}"
     return d.pick((value, f"the {value}", f"the {value}", f"{target.nouns[0]} {value}"))
 
 

@@ -42,6 +42,7 @@ _SHORT = {
 _QUESTION = re.compile(
     r"(how|which|what|who|whose|where|when|do|does|did|is|are|has|have|at which|from which|in which|can|could)\b", re.IGNORECASE
 )
+_NOUN_STARTS = ("number of", "average", "total", "count of", "top ", "highest", "lowest", "names of", "avg")
 _SPLITTABLE = re.compile(r"\b(?!count|shirt|shift)[a-z]{5,}")
 
 
@@ -69,7 +70,7 @@ def roughen(d: Draw, text: str) -> str:
 def _open(d: Draw, text: str, is_question: bool) -> str:
     opener = d.pick(_OPENERS)
     if not is_question and opener not in ("please", "hi,", "hey,", "just", "ok,", "for the report:", "also,"):
-        opener = "please" if text.startswith(("list", "show", "give", "find", "get", "count")) else "i need the"
+        opener = "i need the" if text.startswith(_NOUN_STARTS) else "please"
     return f"{opener} {text}"
 
 

@@ -17,6 +17,11 @@ _BLOOD = re.compile(r"(A|B|AB|O)([+-])\Z")
 _COUNTABLE = "reason"
 
 
+def has_title(value: str) -> bool:
+    """Tell whether a name carries a title, so that no noun goes before it."""
+    return bool(re.match(r"(?:Dr|Prof|Mr|Mrs|Ms)\b", value))
+
+
 def spell(d: Draw, value: str, family: str = "") -> str:
     """Write a value as a person might."""
     if (titled := _TITLED.match(value)) and d.chance(0.55):
