@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from distill_assets.clients import embedded_model
 from distill_assets.errors import BaseModelError, DistillError
 from distill_assets.identity import fingerprint, hash_file
-from distill_assets.processes import quieten_libraries
+from distill_assets.processes import calm_libraries
 
 EMBEDDED_NAME = embedded_model.NAME
 TINY_NAME = "tiny"
@@ -86,7 +86,10 @@ def _hash_weights(folder: Path) -> str:
     """Hash the weight files of a folder; names do not count, bytes do."""
     files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")])
     if not files or not (folder / "config.json").is_file():
-        raise BaseModelError(f"{folder} holds no config.json with *.safetensors. Nothing was changed. Name a folder saved by transformers.")
+        raise BaseModelError(
+            f"base model folder {folder} holds no config.json with *.safetensors. Nothing was changed. "
+            "Name a folder that transformers saved."
+        )
     digests = [hash_file(file) for file in files]
     return digests[0] if len(digests) == 1 else fingerprint({"weights": digests})
 
@@ -101,8 +104,9 @@ def _resolve_hub(name: str, cache_dir: Path) -> BaseModel:
         folder = snapshot_download(repository, revision=revision or None, cache_dir=cache_dir / "hub", allow_patterns=wanted)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise BaseModelError(
-            f"base model '{name}' is not in {cache_dir / 'hub'} and could not be downloaded ({type(error).__name__}). Nothing was changed. "
-            f"Connect to the hub (HF_ENDPOINT, HF_TOKEN), or name a local folder or {EMBEDDED_NAME} in student.base_model."
+            f"base model '{name}' is not in {cache_dir / 'hub'} and could not be downloaded ({type(error).__name__}). "
+            "Nothing was changed. Connect to the hub (HF_ENDPOINT, HF_TOKEN), or name a local folder "
+            f"or {EMBEDDED_NAME} in student.base_model."
         ) from error
     return BaseModel(Path(folder), repository, Path(folder).name)
 
@@ -114,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--name", default=EMBEDDED_NAME, help="base model to show")
     parser.add_argument("--cache", type=Path, help="folder that keeps base models (default: as the recipes use)")
     asked = parser.parse_args(arguments)
-    quieten_libraries()
+    calm_libraries()
     from distill_assets.config import cache_folder
 
     cache = asked.cache or cache_folder()

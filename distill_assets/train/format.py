@@ -50,7 +50,10 @@ def encode_rows(rows: Iterable[Mapping[str, str]], tokenizer: Any, max_length: i
         examples.append({"input_ids": ids, "labels": [IGNORED_LABEL] * len(prompt) + answer, "length": len(ids)})
     if not examples:
         culprits = name_culprits(too_long) or "there is no row"
-        raise TrainingError(f"0 of {len(rows)} rows fit max_length {max_length}: {culprits}. Nothing was trained. Raise train.max_length.")
+        raise TrainingError(
+            f"0 of {len(rows)} rows fit max_length {max_length} tokens: {culprits}. Nothing was trained. "
+            "Raise student.train.max_length in recipe.yaml."
+        )
     return EncodedRows(examples, sum(example["length"] for example in examples), n_label_tokens, tuple(too_long))
 
 

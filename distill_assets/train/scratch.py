@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 VOCABULARY_SIZE = 768
-END_TOKEN = "<|end|>"  # noqa: S105
+END_TOKEN = "<|end|>"
 
 
 def train_tokenizer(texts: Iterable[str]) -> Any:
@@ -30,7 +30,10 @@ def train_tokenizer(texts: Iterable[str]) -> Any:
     ])  # fmt: skip
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY_SIZE, special_tokens=[END_TOKEN], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=VOCABULARY_SIZE,
+        special_tokens=[END_TOKEN],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_TOKEN, pad_token=END_TOKEN)

@@ -14,19 +14,8 @@ from typing import Any
 
 import pydantic
 
-from distill_assets import config
+from distill_assets.config import TrainSpec
 from distill_assets.errors import TrainingError
-
-
-class TrainSpec(config.TrainSpec):
-    """How the student is trained, with what the child itself decides by default.
-
-    `frozen_frac` is the share of a pretrained model's layers, from the bottom, that stay as they are,
-    together with the embeddings. Half of them costs a third less time and loses nothing on
-    short single-task rows (measured in benchmarks/README.md). A model from scratch is never frozen.
-    """
-
-    frozen_frac: float = pydantic.Field(0.5, ge=0, lt=1)
 
 
 class BaseModelRef(pydantic.BaseModel):

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from distill_assets.config import TrainSpec
 from distill_assets.train.device import Device
 from distill_assets.train.format import IGNORED_LABEL
-from distill_assets.train.spec import TrainSpec
 
 # Batches are cut from windows of this many, sorted by length: enough for little padding, few enough to mix.
 WINDOW_BATCHES = 50
@@ -54,7 +54,9 @@ def freeze_bottom(model: Any, frozen_frac: float) -> int:
     return n_frozen
 
 
-def build_trainer(model: Any, tokenizer: Any, examples: list[dict[str, Any]], train: TrainSpec, device: Device, work_dir: Path) -> Any:
+def build_trainer(
+    model: Any, tokenizer: Any, examples: list[dict[str, Any]], train: TrainSpec, device: Device, work_dir: Path
+) -> Any:
     """Put model, rows and settings together; `train(resume_from_checkpoint=...)` does the rest."""
     import warnings
 

@@ -22,7 +22,8 @@ def make_rows(n: int) -> pl.DataFrame:
     for i in range(n):
         city, year = CITIES[i % len(CITIES)], 2000 + i
         if i % 3:
-            question, sql = f"how many customers live in {city}", f"SELECT COUNT(*) FROM customers WHERE city = '{city}' AND id > {i}"
+            question = f"how many customers live in {city}"
+            sql = f"SELECT COUNT(*) FROM customers WHERE city = '{city}' AND id > {i}"
         else:
             question, sql = f"orders in {year}", f"SELECT COUNT(*) FROM orders WHERE year(ordered) = {year}"
         rows.append({"sample_id": f"{i:05d}", "prompt": f"shop: {question}\nSQL:", "completion": f" {sql}"})
@@ -46,7 +47,7 @@ class Training(NamedTuple):
 
 
 def plan_training(folder: Path, name: str, n_rows: int = 192, **train: Any) -> Training:
-    """Write rows and spec file of a tiny training: 24 steps of 8 rows over two epochs of 96."""
+    """Write rows and spec file of a tiny training: two epochs of 12 steps of 16 rows."""
     rows = folder / f"{name}.parquet"
     make_rows(n_rows).write_parquet(rows)
     training = Training(folder / f"{name}.json", folder / f"{name}.work", folder / "checkpoints" / name)

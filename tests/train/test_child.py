@@ -83,7 +83,7 @@ def test_rows_that_do_not_fit_end_with_a_reason(tmp_path):
     training = plan_training(tmp_path, "long", n_rows=4, max_length=16)
     code, output = run_child(training)
     assert code == 1
-    assert "TrainingError: 0 of 4 rows fit max_length 16" in output
+    assert "TrainingError: 0 of 4 rows fit max_length 16 tokens" in output
     assert not training.target.exists()
 
 
