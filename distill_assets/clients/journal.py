@@ -107,4 +107,8 @@ def _read_line(line: bytes) -> ChatReply | None:
     checksum, _, text = line.rstrip(b"\n").partition(b" ")
     if not text or f"{zlib.crc32(text):08x}".encode() != checksum:
         return None
-    return ChatReply(**json.loads(text))
+    fields = json.loads(text)
+    if not isinstance(fields, dict) or not {"request_id", "status"} <= set(fields):
+        return None
+    # A field that another version of this package wrote is no reason to buy the reply again.
+    return ChatReply(**{name: value for name, value in fields.items() if name in ChatReply._fields})

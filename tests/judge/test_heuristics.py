@@ -1,0 +1,103 @@
+"""Each rule passes what is right and names what is wrong; no text breaks one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distill_assets.config import JudgeSpec
+from distill_assets.judge.heuristics import RULES, check_aggregate, check_length, check_literals, check_no_leak, check_trace
+
+SPEC = JudgeSpec()
+
+
+@given(st.sampled_from(sorted(RULES)), st.text(), st.text(), st.text())
+def test_no_text_breaks_a_rule(rule: str, question: str, trace: str, sql: str):
+    assert RULES[rule](question, trace, sql, SPEC) is None or RULES[rule](question, trace, sql, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("question", "sql", "words"),
+    [
+        ("x" * 8, "s", None), ("x" * 7, "s", "question of 7"), ("x" * 240, "s" * 600, None),
+        ("x" * 241, "s", "question of 241"), ("x" * 8, "s" * 601, "query of 601"),
+    ],
+)  # fmt: skip
+def test_length(question: str, sql: str, words: str | None):
+    found = check_length(question, "", sql, SPEC)
+    assert found is None if words is None else words in found
+
+
+@pytest.mark.parametrize("question", ["select the best from our shops?", "Which order_items are late?", "where o.city = 'York'"])
+def test_a_question_that_gives_the_query_away(question: str):
+    assert "gives the query away" in check_no_leak(question, "", "", SPEC)
+
+
+@pytest.mark.parametrize(
+    "question", ["Which orders are late?", "select a nice lamp", "shops from e.g. York", "who ordered well-known goods"]
+)
+def test_a_question_in_plain_words(question: str):
+    assert check_no_leak(question, "", "", SPEC) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "sql"),
+    [
+        ("orders to York", "SELECT 1 FROM o WHERE city = 'York'"),
+        ("orders to york shops", "WHERE city = 'York'"),
+        ("delivered orders", "WHERE status = 'delivery'"),
+        ("orders of O'Neill", "WHERE name = 'O''Neill'"),
+        ("orders in 2023", "WHERE year(d) = 2023"),
+        ("orders over 1,500 dollars", "WHERE total > 1500"),
+        ("orders in March", "WHERE month(d) = 3"),
+        ("orders in mar 2024", "WHERE month(d) = 3 AND year(d) = 2024"),
+        ("customers with three orders", "HAVING COUNT(*) = 3"),
+        ("the best customers", "ORDER BY x LIMIT 10"),
+        ("any order", "WHERE n > 0"),
+        ("orders in 2023", "WHERE d >= '2023-01-01'"),
+        ("all", "SELECT t1.a FROM t1"),
+    ],
+)
+def test_literals_that_the_question_names(question: str, sql: str):
+    assert check_literals(question, "", sql, SPEC) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "sql", "words"),
+    [
+        ("orders to Bath", "WHERE city = 'York'", "'York'"),
+        ("orders in 2023", "WHERE year(d) = 2024", "uses 2024"),
+        ("orders over 150", "WHERE total > 1500", "uses 1500"),
+        ("orders over 1500", "WHERE total > 150", "uses 150"),
+        ("orders in April", "WHERE month(d) = 3", "uses 3"),
+        ("orders this year", "WHERE d >= '2023-01-01'", "2023"),
+    ],
+)
+def test_literals_that_it_does_not_name(question: str, sql: str, words: str):
+    assert words in check_literals(question, "", sql, SPEC)
+
+
+@pytest.mark.parametrize(
+    ("question", "sql", "is_well"),
+    [
+        ("average price", "SELECT AVG(p)", True), ("average price", "SELECT SUM(p)", False), ("the mean fee", "SELECT fee", False),
+        ("total price", "SELECT SUM(p)", True), ("total price", "SELECT MAX(p)", False),
+        ("total number of orders", "SELECT COUNT(*)", True),
+        ("total and average price", "SELECT SUM(p), AVG(p)", True), ("prices", "SELECT MAX(p)", True),
+    ],
+)  # fmt: skip
+def test_the_aggregate_that_the_question_names(question: str, sql: str, is_well: bool):
+    assert (check_aggregate(question, "", sql, SPEC) is None) == is_well
+
+
+@pytest.mark.parametrize(
+    ("trace", "sql", "is_well"),
+    [
+        ("COUNT the orders", "select count(*) from o", True), ("COUNT the orders", "SELECT SUM(x) FROM o", False),
+        ("take the MAX", "SELECT x", False), ("count them", "SELECT MAX(x)", True), ("", "SELECT MAX(x)", True),
+        ("COUNT and SUM", "SELECT COUNT(*), SUM(x)", True), ("COUNT and SUM", "SELECT COUNT(*)", False),
+    ],
+)  # fmt: skip
+def test_the_reasoning_speaks_of_the_querys_aggregates(trace: str, sql: str, is_well: bool):
+    assert (check_trace("", trace, sql, SPEC) is None) == is_well

@@ -1,0 +1,56 @@
+"""Settling: a failed criterion rejects, an unscored one never trains and is never a zero."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from distill_assets.judge.settle import settle, settle_samples
+from distill_assets.tables import JUDGED_SAMPLES, RAW_GENERATIONS, VERDICT_STATES, VERDICTS, build_frame, check_frame
+
+
+def verdict(status: str, criterion: str = "c", id_: str = "g1", reason: str | None = "why") -> dict[str, object]:
+    score = {"passed": 1.0, "failed": 0.0, "unscored": None}[status]
+    return {
+        "generation_id": id_, "judge": "j@1", "criterion": criterion, "verdict_status": status, "score": score,
+        "reason": reason, "judge_key": "k",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("states", [s for n in (1, 2, 3) for s in itertools.product(VERDICT_STATES, repeat=n)])
+def test_every_combination_of_verdicts_settles_by_the_rule(states: tuple[str, ...]):
+    status, reason = settle([verdict(state, f"c{i}") for i, state in enumerate(states)])
+    if "failed" in states:
+        expected = "rejected", f"c{states.index('failed')}: why"
+    elif "unscored" in states:
+        expected = "unscored", f"c{states.index('unscored')}: why"
+    else:
+        expected = "accepted", None
+    assert (status, reason) == expected
+
+
+def test_no_verdict_is_not_accepted():
+    assert settle([]) == ("unscored", "no verdict")
+
+
+def test_a_verdict_without_words_still_names_its_criterion():
+    assert settle([verdict("failed", reason=None)]) == ("rejected", "c: failed")
+
+
+def test_each_generation_has_one_settled_row_joined_by_id():
+    base = {name: "x" if field.dtype.__name__ == "String" else 0 for name, field in RAW_GENERATIONS.fields.items()}
+    base |= {"generation_status": "ok"}
+    generations = build_frame(RAW_GENERATIONS, [base | {"generation_id": f"g{i}", "completion": f"SELECT {i}"} for i in range(4)])
+    rows = [
+        verdict("passed", "a", "g0"), verdict("passed", "b", "g0"), verdict("passed", "a", "g1"), verdict("failed", "b", "g1"),
+        verdict("unscored", "a", "g2"), verdict("failed", "a", "stranger"),
+    ]  # fmt: skip
+    frame = settle_samples(generations, build_frame(VERDICTS, rows))
+    check_frame(JUDGED_SAMPLES, frame)
+    assert [(r["sample_id"], r["sample_status"], r["reason"], r["sql"]) for r in frame.iter_rows(named=True)] == [
+        ("g0", "accepted", None, "SELECT 0"),
+        ("g1", "rejected", "b: why", "SELECT 1"),
+        ("g2", "unscored", "a: why", "SELECT 2"),
+        ("g3", "unscored", "no verdict", "SELECT 3"),
+    ]
