@@ -16,7 +16,7 @@ LOGGER_NAME = "distill_assets.steps"
 def step_logger(_: dg.InitLoggerContext) -> logging.Logger:
     """The run's console logger; Dagster's default prints every engine event."""
     logger = logging.getLogger(LOGGER_NAME)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)  # Dagster reports the starts and ends of steps at this level
     logger.propagate = False
     return logger
 

@@ -14,14 +14,12 @@ from contextlib import contextmanager
 
 from distill_assets.resources import read_clock_s
 
-SHOWN = ("STEP_START", "STEP_SUCCESS", "STEP_FAILURE", "ASSET_CHECK_EVALUATION")
-
 
 class StepLines(logging.Handler):
     """Prints one line a step, with its seconds, and its messages as they come."""
 
     def __init__(self, say: Callable[[str], None], whisper: Callable[[str], None]) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self._say, self._whisper = say, whisper
         self._started: dict[str, float] = {}
 
@@ -59,7 +57,7 @@ def show_progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     """Show steps until the block ends; gives a function that prints a line of one's own."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     if quiet:
         with _listen(StepLines(_ignore, _ignore)):
             yield _ignore

@@ -96,7 +96,12 @@ def plan_wave(instance: dg.DagsterInstance, graph, wanted: set[dg.AssetKey]) -> 
 def _run_wave(job, instance: dg.DagsterInstance, wave: list[dg.AssetKey], graph) -> list[str]:
     checks = {key for key in graph.asset_check_keys if key.asset_key in wave}
     subset = job.get_subset(asset_selection=set(wave), asset_check_selection=checks)
-    result = subset.execute_in_process(instance=instance, raise_on_error=False, tags={HOST_TAG: process_name()})
+    result = subset.execute_in_process(
+        run_config={"loggers": {"console": {}}},  # run_log's; without this Dagster prints every engine event
+        instance=instance,
+        raise_on_error=False,
+        tags={HOST_TAG: process_name()},
+    )
     if result.success:
         return []
     return [_show_failure(event) for event in result.all_events if event.is_step_failure] or ["the run failed"]
