@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,9 @@ from tests.scenario import write_scenario
 
 ROOT = Path(distill_assets.__file__).resolve().parents[1]
 READY_S = 60.0
+
+REFUSALS = (401, 403, 405, 421)
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 pytestmark = pytest.mark.slow
 LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
@@ -182,6 +186,25 @@ def test_a_websocket_opens_with_the_token_only(server: Server):
 def test_the_recipes_graph_is_loaded(server: Server):
     nodes = server.query("{ assetNodes { assetKey { path } } }")["assetNodes"]
     assert {"choir/databases", "choir/seed_corpus", "choir/training_dataset"} <= {"/".join(n["assetKey"]["path"]) for n in nodes}
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+def test_a_browser_shows_the_graph_and_keeps_no_token_in_its_address(server: Server):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        refused: list[str] = []
+        page.on("console", lambda message: refused.append(message.text) if "Content Security Policy" in message.text else None)
+        page.on("response", lambda answer: refused.append(f"{answer.status} {answer.url}") if answer.status in REFUSALS else None)
+        page.goto(f"http://127.0.0.1:{server.port}/?token={server.token}")
+        assert "token" not in page.url
+        page.goto(f"http://127.0.0.1:{server.port}/assets/choir/seed_corpus")
+        page.get_by_text("One row a seed", exact=False).first.wait_for(timeout=30_000)
+        browser.close()
+    assert refused == []
 
 
 def test_a_run_goes_through_the_queue_and_succeeds(server: Server):
