@@ -29,7 +29,7 @@ from distill_assets.clients.sql_grammar.phrases import (
     pick_measure,
     tests_of,
 )  # fmt: skip
-from distill_assets.clients.sql_grammar.query import COUNT, Item, Query, Test, quote_where_needed
+from distill_assets.clients.sql_grammar.query import COUNT, Item, Query, Test, quote_where_needed, render_item
 
 
 def _target_dimension(d: Draw, path: Path, p_label: float) -> Dimension | None:
@@ -82,7 +82,7 @@ def ask_joined_ranking(d: Draw, lexicon: Lexicon) -> Draft | None:
         dimension = Dimension(Item("", path.target.key), path.target.nouns)
     if not path or not dimension:
         return None
-    is_top, limit = d.chance(0.8), d.pick((2, 3, 3, 5, 5, 10)) if d.chance(0.25) else 1
+    is_top, limit = d.chance(0.74), d.pick((2, 3, 3, 5, 5, 10)) if d.chance(0.25) else 1
     column = pick_measure(d, path.fact) if d.chance(0.42) else None
     fn = (
         d.weigh({"SUM": 3.0 if column and column.family not in ("rating", "percent", "dose") else 0.0, "AVG": 2.0})
@@ -243,8 +243,9 @@ def ask_never(d: Draw, lexicon: Lexicon) -> Draft | None:
         return None
     link, target = path.links[0], path.target
     child = link.edge.child
-    where = f" WHERE {quote_where_needed(child.column)} IS NOT NULL" if link.is_nullable else ""
-    inner = f"(SELECT {quote_where_needed(child.column)} FROM {quote_where_needed(child.table)}{where})"
+    column = render_item(Item("", child))
+    where = f" WHERE {column} IS NOT NULL" if link.is_nullable else ""
+    inner = f"(SELECT {column} FROM {quote_where_needed(child.table)}{where})"
     own = draw_condition(d, target, (), ("category",)) if d.chance(0.12) else None
     text = d.say(
         d.pick(_never_frames(d, path)),

@@ -125,6 +125,8 @@ def _family_seats(d: Draw, column: Words, op: str, amount: str, than: str) -> tu
             dear,
         )
         return (), after, (f"cost {than}", f"cost {than}", f"are priced {than}", f"are {dear}" if dear != than else f"cost {than}")
+    if family == "distance" and not any(letter.isalpha() for letter in amount.split(" ")[-1]):
+        return (), (), ()
     if family in ("duration", "distance"):
         long = compare(d, op, amount, _LONG | {k: v for k, v in COMPARE.items() if k not in _LONG})
         after = (long, f"of {than}", f"lasting {than}", f"that took {long}", f"that lasted {long}", f"that were {long}")

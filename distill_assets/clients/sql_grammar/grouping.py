@@ -83,7 +83,7 @@ def say_group_measure(d: Draw, fn: str, column: Words, rows: str, dimension: Dim
     words = asking.FUNCTION_WORDS[fn]
     if fn in ("MAX", "MIN"):
         words += (high if fn == "MAX" else low).values
-    if fn in ("MAX", "MIN") and column.family in ("duration", "distance") and d.chance(0.4):
+    if fn in ("MAX", "MIN") and column.family == "duration" and d.chance(0.4):
         word = "longest" if fn == "MAX" else "shortest"
         return d.say(
             "({x} {s} (per|for each|by|in each) {g}|how long is the {x} {s} (per|for each|by) {g}?|{x} {s} in {m} (for each|per|by) {g})",

@@ -57,7 +57,7 @@ def pick_path(d: Draw, lexicon: Lexicon, fits: object = None) -> Path | None:
     paths = [p for t in lexicon.things.values() for p in climb(lexicon, t) if fits is None or fits(p)]  # type: ignore[operator]
     if not paths:
         return None
-    length = {1: 4.0, 2: 1.6, 3: 0.5}
+    length = {1: 4.0, 2: 1.1, 3: 0.3}
     weights = {
         i: length[len(p.links)] * d.weight_of(p.fact.name) * d.weight_of(p.target.name) * d.weight_of(str(p.links[-1].edge.child))
         for i, p in enumerate(paths)

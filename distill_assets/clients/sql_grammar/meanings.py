@@ -89,8 +89,8 @@ DEGREES: dict[str, tuple[Degree, Degree]] = {
         _D(("shortest", "quickest"), ("shortest", "shortest", "minimum"), ("shortest",)),
     ),
     "distance": (
-        _D(("longest", "furthest"), ("longest", "longest", "greatest", "biggest", "maximum"), ("longest", "greatest")),
-        _D(("shortest",), ("shortest", "shortest", "smallest", "minimum"), ("shortest",)),
+        _D(("furthest", "farthest"), ("longest", "longest", "greatest", "biggest", "maximum"), ("longest", "greatest")),
+        _D((), ("shortest", "shortest", "smallest", "minimum"), ("shortest",)),
     ),
     "height": (
         _D(("highest", "tallest"), ("highest", "greatest", "maximum"), ("highest", "greatest")),

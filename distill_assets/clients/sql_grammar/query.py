@@ -2,8 +2,9 @@
 
 Belongs here: the shape of a query and its rendering as SQL. Does not belong here: choosing what to
 ask, or English. The one idea: equal meaning gives equal text (upper-case keywords, table names
-written out, columns qualified only where a join needs it, the detail table first), because a small
-student pays for every variant of form with samples.
+written out, every column qualified, the detail table first), because a small student pays for
+every variant of form with samples. Columns are qualified without a join too: each sample then
+teaches which table a column belongs to, and that is what tells when a join is needed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import NamedTuple
 
 from distill_assets.databases import quote_name
 
-QUALIFY = False
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _RESERVED = frozenset(
     [
@@ -155,13 +155,13 @@ def quote_text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def render_item(item: Item, joined: bool) -> str:
+def render_item(item: Item) -> str:
     """Write one expression."""
     if item.ref is None:
         return "COUNT(*)"
-    column = _render_ref(item.ref, joined)
+    column = _render_ref(item.ref)
     if item.times:
-        column = f"{column} * {_render_ref(item.times, joined)}"
+        column = f"{column} * {_render_ref(item.times)}"
     if item.fn == "":
         return column
     if item.fn == "COUNT DISTINCT":
@@ -173,14 +173,14 @@ def render_item(item: Item, joined: bool) -> str:
     return f"{item.fn}({column})"
 
 
-def _render_ref(ref: Ref, joined: bool) -> str:
+def _render_ref(ref: Ref) -> str:
     column = quote_where_needed(ref.column)
-    return f"{quote_where_needed(ref.table)}.{column}" if joined else column
+    return f"{quote_where_needed(ref.table)}.{column}"
 
 
-def render_test(test: Test, joined: bool) -> str:
+def render_test(test: Test) -> str:
     """Write one condition."""
-    left = render_item(test.item, joined)
+    left = render_item(test.item)
     if test.op == "IS TRUE":
         return left
     if test.op == "IS FALSE":
@@ -190,19 +190,18 @@ def render_test(test: Test, joined: bool) -> str:
 
 def render(query: Query) -> str:
     """Write the query on one line."""
-    joined = QUALIFY or bool(query.edges)
     parts = ["SELECT DISTINCT" if query.distinct else "SELECT"]
-    parts.append(", ".join(render_item(item, joined) for item in query.select))
+    parts.append(", ".join(render_item(item) for item in query.select))
     parts.append(f"FROM {quote_where_needed(query.root)}")
     parts += [_render_edge(edge) for edge in query.edges]
     if query.tests:
-        parts.append("WHERE " + f" {query.connector} ".join(render_test(t, joined) for t in query.tests))
+        parts.append("WHERE " + f" {query.connector} ".join(render_test(t) for t in query.tests))
     if query.group:
-        parts.append("GROUP BY " + ", ".join(render_item(item, joined) for item in query.group))
+        parts.append("GROUP BY " + ", ".join(render_item(item) for item in query.group))
     if query.having:
-        parts.append("HAVING " + render_test(query.having, joined))
+        parts.append("HAVING " + render_test(query.having))
     if query.order:
-        parts.append(f"ORDER BY {render_item(query.order, joined)}" + (" DESC" if query.descending else ""))
+        parts.append(f"ORDER BY {render_item(query.order)}" + (" DESC" if query.descending else ""))
     if query.limit:
         parts.append(f"LIMIT {query.limit}")
     return " ".join(parts)
@@ -210,4 +209,4 @@ def render(query: Query) -> str:
 
 def _render_edge(edge: Edge) -> str:
     table = quote_where_needed(edge.parent.table)
-    return f"JOIN {table} ON {_render_ref(edge.child, True)} = {_render_ref(edge.parent, True)}"
+    return f"JOIN {table} ON {_render_ref(edge.child)} = {_render_ref(edge.parent)}"

@@ -34,7 +34,7 @@ def ask_superlative(d: Draw, lexicon: Lexicon) -> Draft | None:
         return None
     columns = [c for c in thing.columns if c.kind in _RANKED]
     column = d.focus(columns, lambda c: str(c.ref))
-    is_top = d.chance(0.68)
+    is_top = d.chance(0.56)
     conditions = draw_conditions(d, thing, d.weigh({0: 6.0, 1: 4.0, 2: 0.4}), (column.ref.column,))
     limit = d.weigh({2: 1, 3: 4, 4: 1.2, 5: 4, 6: 0.5, 7: 0.5, 8: 0.4, 10: 2}) if d.chance(0.3) else 1
     query = Query(
@@ -180,7 +180,7 @@ def _ask_most_common(d: Draw, lexicon: Lexicon) -> Draft | None:
         return None
     column = d.focus([c for c in thing.columns if c.kind == "category"], lambda c: str(c.ref))
     conditions = draw_conditions(d, thing, d.weigh({0: 5, 1: 1.5}), (column.ref.column,))
-    is_top = d.chance(0.78)
+    is_top = d.chance(0.72)
     measure = pick_measure(d, thing) if d.chance(0.25) else None
     noun, item = Item("", column.ref), Item("AVG", measure.ref) if measure else COUNT
     limit = d.pick((2, 3, 5)) if d.chance(0.15) and column.n_distinct > 4 else 1

@@ -65,7 +65,7 @@ def ask_beyond_average(d: Draw, lexicon: Lexicon) -> Draft | None:
     if not thing or not column:
         return None
     op, word = d.pick(((">", "above"), (">", "higher than"), (">", "over"), ("<", "below"), ("<", "lower than")))
-    inner = f"(SELECT {render_item(Item('AVG', column.ref), False)} FROM {quote(thing.name)})"
+    inner = f"(SELECT {render_item(Item('AVG', column.ref))} FROM {quote(thing.name)})"
     text = d.say(
         "({n} with {a} {w} (the average|average)|(which|what) {n} have {a} {w} (the|) average?|(list|show me) {n} with {a} {w} average"
         "|{n} whose {m} is {w} (the average|average)|(how many {n} have {a} {w} average?))",

@@ -30,7 +30,7 @@ def ask_count(d: Draw, lexicon: Lexicon) -> Draft | None:
         return None
     if d.chance(0.07):
         return _count_distinct(d, thing)
-    conditions = draw_conditions(d, thing, d.weigh({0: 2.2, 1: 6.8, 2: 1.0}))
+    conditions = draw_conditions(d, thing, d.weigh({0: 2.2, 1: 6.4, 2: 1.4}))
     query = Query((COUNT,), thing.name, tests=tests_of(conditions))
     if conditions and d.chance(0.45):
         who = "who" if thing.is_person else "that"
@@ -77,7 +77,7 @@ def ask_list(d: Draw, lexicon: Lexicon) -> Draft | None:
         return look_up(d, thing)
     if d.chance(0.1):
         return list_attributes(d, thing)
-    conditions = draw_conditions(d, thing, d.weigh({0: 0.35, 1: 6.0, 2: 3.0}))
+    conditions = draw_conditions(d, thing, d.weigh({0: 0.35, 1: 5.4, 2: 3.6}))
     query = Query((Item("", thing.label.ref),), thing.name, tests=tests_of(conditions))
     return Draft("list", say_list(d, thing, conditions), query)
 

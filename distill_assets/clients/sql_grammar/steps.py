@@ -15,23 +15,22 @@ _FUNCTIONS = {"COUNT": "count the rows", "COUNT DISTINCT": "count the different 
 
 def explain(d: Draw, query: Query) -> str:
     """Write the steps of a query."""
-    joined = bool(query.edges)
     steps = [_say_source(d, query)]
     if query.tests:
-        where = f" {query.connector.lower()} ".join(render_test(t, joined) for t in query.tests)
+        where = f" {query.connector.lower()} ".join(render_test(t) for t in query.tests)
         steps.append(d.pick(("Keep the rows where {w}.", "Filter on {w}.", "Only rows with {w} count.")).format(w=where))
     if query.group:
-        groups = ", ".join(render_item(i, joined) for i in query.group)
+        groups = ", ".join(render_item(i) for i in query.group)
         steps.append(
             d.pick(("Group by {g}.", "Make one group per {g}.")).format(g=groups)
             if not query.having
-            else f"Group by {groups} and keep groups with {render_test(query.having, joined)}."
+            else f"Group by {groups} and keep groups with {render_test(query.having)}."
         )
     if query.order:
         way = "largest first" if query.descending else "smallest first"
-        steps.append(f"Sort by {render_item(query.order, joined)}, {way}, keep {query.limit}, return {_say_select(query, joined)}.")
+        steps.append(f"Sort by {render_item(query.order)}, {way}, keep {query.limit}, return {_say_select(query)}.")
     else:
-        steps.append(f"Then {_say_result(query, joined)}.")
+        steps.append(f"Then {_say_result(query)}.")
     return " ".join(f"{n}. {step}" for n, step in enumerate(steps[:1] + steps[1:][-3:], 1))
 
 
@@ -42,16 +41,16 @@ def _say_source(d: Draw, query: Query) -> str:
     return d.pick(("Start from {r} and join {t}.", "This needs {r} joined with {t}.")).format(r=query.root, t=tables)
 
 
-def _say_select(query: Query, joined: bool) -> str:
-    return ", ".join(render_item(item, joined) for item in query.select)
+def _say_select(query: Query) -> str:
+    return ", ".join(render_item(item) for item in query.select)
 
 
-def _say_result(query: Query, joined: bool) -> str:
-    return " and ".join(_say_item(item, joined, query.distinct) for item in query.select)
+def _say_result(query: Query) -> str:
+    return " and ".join(_say_item(item, query.distinct) for item in query.select)
 
 
-def _say_item(item: Item, joined: bool, is_distinct: bool) -> str:
-    column = render_item(item._replace(fn=""), joined) if item.ref else ""
+def _say_item(item: Item, is_distinct: bool) -> str:
+    column = render_item(item._replace(fn="")) if item.ref else ""
     if item.fn in _FUNCTIONS:
         return _FUNCTIONS[item.fn].format(c=column)
-    return f"return {'each different ' if is_distinct else ''}{render_item(item, joined)}"
+    return f"return {'each different ' if is_distinct else ''}{render_item(item)}"
