@@ -47,7 +47,7 @@ def publish_folder(target: Path, fill: Callable[[Path], None], facts: Mapping[st
     """Let `fill` write a folder beside `target`, then make it appear there in one step.
 
     Leftovers of killed attempts on the same target are removed. A target that is there already and
-    verifies is kept; a damaged one is moved aside to `<target>.damaged-<n>`.
+    verifies is kept; a damaged one is moved aside to `damaged-<n>-<target>`.
 
     Returns:
         The manifest of what is at `target`.
@@ -106,9 +106,9 @@ def find_last_good(work_dir: Path, say: Callable[[str], None]) -> Path | None:
 
 
 def move_aside(path: Path) -> Path:
-    """Rename `path` to the first free `<name>.damaged-<n>`."""
+    """Rename `path` to the first free `damaged-<n>-<name>`, a name that no rotation of states takes for a state."""
     n = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{n}")).exists():
+    while (aside := path.with_name(f"damaged-{n}-{path.name}")).exists():
         n += 1
     path.rename(aside)
     return aside

@@ -39,7 +39,8 @@ def encode_rows(rows: Iterable[Mapping[str, str]], tokenizer: Any, max_length: i
     rows = list(rows)
     prompts = _tokenize(tokenizer, [row["prompt"] for row in rows])
     completions = _tokenize(tokenizer, [row["completion"] for row in rows])
-    examples, too_long, n_label_tokens = [], [], 0
+    examples: list[dict[str, Any]] = []
+    too_long, n_label_tokens = [], 0
     for row, prompt, completion in zip(rows, prompts, completions, strict=True):
         answer = [*completion, tokenizer.eos_token_id]
         if len(prompt) + len(answer) > max_length:

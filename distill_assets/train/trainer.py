@@ -60,7 +60,7 @@ def build_trainer(
     """Put model, rows and settings together; `train(resume_from_checkpoint=...)` does the rest."""
     import warnings
 
-    from datasets import Dataset
+    from datasets import Dataset  # type: ignore[import-untyped]
     from transformers import PrinterCallback
 
     with warnings.catch_warnings():
@@ -152,7 +152,8 @@ def _trainer_class() -> type:
             return functional.cross_entropy(scores.float(), labels[is_labelled])
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            return RowOrder(list(self.train_dataset["length"]), self.args)
+            rows: Any = self.train_dataset
+            return RowOrder(list(rows["length"]), self.args)
 
         def create_model_card(self, *_: Any, **__: Any) -> None:
             """Write none: a trainer state is no model."""

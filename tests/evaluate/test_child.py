@@ -27,9 +27,12 @@ def test_answers_every_prompt(tmp_path):
     asked = pl.DataFrame({"answer_key": [f"k{i}" for i in range(7)], "prompt": prompts})
     asked.write_parquet(tmp_path / "prompts.parquet")
     spec = {
-        "model": str(tmp_path / "model"), "prompts": str(tmp_path / "prompts.parquet"), "answers": str(tmp_path / "answers.parquet"),
-        "max_new_tokens": 4, "threads": 1,
-    }  # fmt: skip
+        "model": str(tmp_path / "model"),
+        "prompts": str(tmp_path / "prompts.parquet"),
+        "answers": str(tmp_path / "answers.parquet"),
+        "max_new_tokens": 4,
+        "threads": 1,
+    }
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     done = run_child(tmp_path / "spec.json")
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,7 @@ def test_damage_is_noticed(tmp_path, damage):
         verify_checkpoint(target)
     publish_folder(target, fill, {"checkpoint_id": "a"})
     verify_checkpoint(target)
-    assert (tmp_path / "checkpoint.damaged-1").exists()
+    assert (tmp_path / "damaged-1-checkpoint").exists()
 
 
 def test_a_whole_target_is_kept(tmp_path):

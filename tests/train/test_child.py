@@ -36,16 +36,15 @@ def test_killed_anywhere_it_ends_with_the_same_weights(undisturbed, tmp_path):
     """SIGKILL after a random wait, again and again, until it gets through; history is whole as well."""
     source = random.Random(5)
     training = plan_training(tmp_path, "stormy")
-    resumed = []
+    ends = []
     for _ in range(4):
         child = start_child(training)
-        wait_for_state(training, len(resumed) + 1, child)
+        wait_for_state(training, len(ends) + 1, child)
         time.sleep(source.uniform(0, 0.3))
         child.kill()
         child.communicate()
-        resumed.append(child.returncode)
-        if training.target.exists():
-            break
+        ends.append(child.returncode)
+    assert ends.count(-9) >= 3
     code, output = run_child(training)
     assert code == 0, output
     assert "resuming from checkpoint-" in output or "is there already" in output
@@ -67,7 +66,7 @@ def test_a_damaged_state_is_passed_over(undisturbed, tmp_path):
     weights.write_bytes(data)
     code, output = run_child(training)
     assert code == 0, output
-    assert f"moved to {newest.name}.damaged-1" in output
+    assert f"moved to damaged-1-{newest.name}" in output
     assert training.manifest["weights_sha256"] == undisturbed[0].manifest["weights_sha256"]
 
 
@@ -92,6 +91,6 @@ def wait_for_state(training, n, child, limit_s=60.0):
     end = time.monotonic() + limit_s
     while time.monotonic() < end and child.poll() is None:
         sealed = [path for path in training.work_dir.glob("checkpoint-*") if (path / "manifest.json").exists()]
-        if sealed and max(int(path.name.split("-")[1]) for path in sealed if path.name.split("-")[1].isdigit()) >= 3 * n:
+        if sealed and max(int(path.name.split("-")[1]) for path in sealed ) >= 3 * n:
             return
         time.sleep(0.02)
