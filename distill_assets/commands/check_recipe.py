@@ -133,7 +133,9 @@ def _check_holdout(folder: RecipeFolder, instances: Instances) -> tuple[int, lis
         problems.append(f"{file}: {len(rows.values)} items, at least {wanted} are wanted. Add real questions with their query.")
     runnable = [(row, item) for row, item in zip(rows.places, rows.values, strict=True) if item["database"] in instances]
     try:
-        found = check_gold([item for _, item in runnable], instances) if runnable else []
+        found = (
+            check_gold([{name: str(value) for name, value in item.items()} for _, item in runnable], instances) if runnable else []
+        )
     except DistillError as error:
         return len(rows.values), [*problems, str(error)]
     for problem in found:
