@@ -7,7 +7,7 @@ belong here: counts, lists and single aggregates (across).
 
 from __future__ import annotations
 
-from distill_assets.clients.sql_grammar import english
+from distill_assets.clients.sql_grammar import asking_across, english
 from distill_assets.clients.sql_grammar.conditions import draw_condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.grouping import count_comparison, pick_function, say_group_count, say_group_measure
@@ -117,84 +117,43 @@ def _say_revenue(d: Draw, path: Path, noun: str, is_top: bool, is_label: bool) -
 
 
 def _say_joined_ranking(d: Draw, path: Path, noun: str, rows: str, shape: tuple[bool, int, bool], measure: tuple[str, str]) -> str:
-    is_top, limit, is_label = shape
+    is_top, limit, _ = shape
     fn, m = measure
-    most, least = ("most", "the most") if is_top else (d.pick(("fewest", "least")), "the least")
-    many = english.pluralize(noun)
-    k = english.NUMBER_WORDS[limit] if d.chance(0.35) else str(limit)
-    word = {"SUM": "total", "AVG": "average", "": ""}[fn]
-    high = d.pick(("highest", "highest", "biggest", "largest") if is_top else ("lowest", "smallest"))
-    if m and limit > 1:
-        frames = (
-            [
-                "(top|the top|show me the top|our top) {k} {gs} by {f} {m}",
-                "{k} {gs} with the {h} {f} {m}",
-                "(which|what) {k} {gs} have the {h} {f} {m}?",
-            ]
-            if is_top
-            else ["{k} {gs} with the {h} {f} {m}", "(the|) bottom {k} {gs} by {f} {m}"]
-        )
-        frames += ["top {k} {gs} by {m}"] if is_top else []
-    elif m:
-        frames = [
-            "(which|what) {g} has the {h} {f} {m}?",
-            "{g} with the {h} {f} {m}",
-            "(find|show me|tell me) the {g} with the {h} {f} {m}",
-            "{h} {f} {m}: which {g}?",
-        ]
-        if fn == "SUM":
-            frames += [
-                f"(which|what) {{g}} has {least} {{m}} (in total|overall|altogether)?",
-                f"{{g}} with {least} {{m}} (in total|overall|)",
-            ]
-        if path.target.is_person and is_label:
-            frames += ["who has the {h} {f} {m}?", "who has the {h} {f} {m}"]
-    elif limit > 1:
-        frames = ["(the|) {k} {gs} with the {o} {r}", "(which|what) {k} {gs} have the {o} {r}?"] + (
-            ["top {k} {gs} by (number of|) {r}", "(top|the top|show the top) {k} {gs} by {r}"] if is_top else []
-        )
-    else:
-        frames = [
-            "(which|what) {g} has the {o} {r}?",
-            "{g} with the {o} {r}",
-            "(find|show me|tell me) the {g} with (the|) {o} {r}",
-            "(which|what) {g} had (the|) {o} {r}?",
-            "{o} {r}: which {g}?",
-        ]
-        if path.target.is_person and is_label:
-            verb = event_verb(d, path)
-            frames += [
-                f"who {verb} the {{o}} {{r}}?",
-                f"which {{g}} {verb} (the|) {{o}} {{r}}?",
-                f"who has {english.participle(verb)} (the|) {{o}} {{r}}?",
-                "who has the {o} {r}?",
-            ]
-        link = path.links[-1]
-        if is_one_of_two(path):
-            frames = (
-                [f"(which|what) {{g}} has the {most} {{r}}?", "{g} with the {o} {r}"]
-                if not is_label
-                else [f"{d.lean(link.roles)} with the {most} {{r}}"]
-            )
-        if link.place_verb and path.target.is_place and is_top and is_label:
-            base, place = english.base_form(link.place_verb.removeprefix("was ")), noun_of(d, path.target, False)
-            frames = [
-                f"(which|what) {place} do most {{r}} {base} (at|from|in)?",
-                f"where do most {{r}} {base}?",
-                f"{place} where most {{r}} {base}",
-                f"{d.lean(link.roles)} with the most {{r}}",
-                f"(busiest|most popular|most common|most used) {d.lean(link.roles)}",
-            ]
-        elif is_top and is_label and not path.target.is_person and len(path.fact.links) > 1:
-            passive = link.passive_verb or "used"
-            frames += [
-                "(busiest|most popular|most used) {g}"
-                if path.target.is_place
-                else f"most (popular|{passive}|often {passive}|frequently {passive}) {{g}}",
-                f"(which|what) {{g}} (is|was) (the|) most (popular|{passive})?",
-                f"(which|what) {{g}} (is|was) {passive} (the|) most (often|)?",
-            ]
-    return d.say(d.pick(frames), g=noun, gs=many, k=k, f=word, m=m, h=high, o=most, r=rows)
+    link, target = path.links[-1], path.target
+    verb = event_verb(d, path) if target.is_person else link.place_verb.removeprefix("was ")
+    frames = _rank_measure_frames(target, fn, shape) if m else _rank_count_frames(path, shape)
+    return d.say(
+        d.pick(frames), g=noun, gs=english.pluralize(noun), k=english.NUMBER_WORDS[limit] if d.chance(0.35) else str(limit), m=m, f=rows,
+        w={"SUM": "total", "AVG": "average", "": ""}[fn], h=d.pick(("highest", "highest", "biggest", "largest") if is_top else ("lowest", "smallest")),
+        o="most" if is_top else d.pick(("fewest", "least")), x="most" if is_top else "least", verb=verb, base=english.base_form(verb),
+        done=english.participle(verb), role=d.lean(link.roles), place=noun_of(d, target, False), passive=link.passive_verb or "used",
+    )  # fmt: skip
+
+
+def _rank_measure_frames(target: Thing, fn: str, shape: tuple[bool, int, bool]) -> tuple[str, ...]:
+    is_top, limit, is_label = shape
+    if limit > 1:
+        return asking_across.TOP_BY_MEASURE if is_top else asking_across.BOTTOM_BY_MEASURE
+    frames = asking_across.BY_MEASURE + (asking_across.BY_SUM if fn == "SUM" else ())
+    return frames + (asking_across.WHO_BY_MEASURE if target.is_person and is_label else ())
+
+
+def _rank_count_frames(path: Path, shape: tuple[bool, int, bool]) -> tuple[str, ...]:
+    is_top, limit, is_label = shape
+    target = path.target
+    if limit > 1:
+        return asking_across.TOP_BY_COUNT if is_top else asking_across.BOTTOM_BY_COUNT
+    if not is_label:
+        return asking_across.BY_COUNT
+    if target.is_person:
+        return asking_across.BY_COUNT + asking_across.WHO_BY_COUNT
+    if path.links[-1].place_verb and target.is_place and is_top:
+        return asking_across.PLACE_BY_COUNT
+    if is_one_of_two(path):
+        return asking_across.ROLE_BY_COUNT
+    if is_top and len(path.fact.links) > 1:
+        return asking_across.BY_COUNT + (asking_across.POPULAR_PLACE if target.is_place else asking_across.POPULAR_THING)
+    return asking_across.BY_COUNT
 
 
 def ask_joined_having(d: Draw, lexicon: Lexicon) -> Draft | None:
@@ -247,13 +206,7 @@ def ask_never(d: Draw, lexicon: Lexicon) -> Draft | None:
     where = f" WHERE {column} IS NOT NULL" if link.is_nullable else ""
     inner = f"(SELECT {column} FROM {quote_where_needed(child.table)}{where})"
     own = draw_condition(d, target, (), ("category",)) if d.chance(0.12) else None
-    text = d.say(
-        d.pick(_never_frames(d, path)),
-        n=noun_phrase(d, target, (own,) if own else ()),
-        f=noun_of(d, path.fact),
-        a=english.with_article(noun_of(d, path.fact, False)),
-        one=noun_of(d, path.fact, False),
-    )
+    text = _say_never(d, path, noun_phrase(d, target, (own,) if own else ()))
     is_count = d.chance(0.15)
     if is_count:
         text = d.say(
@@ -266,58 +219,21 @@ def ask_never(d: Draw, lexicon: Lexicon) -> Draft | None:
     return Draft("never", text, Query((item,), target.name, tests=tests))
 
 
-def _never_frames(d: Draw, path: Path) -> list[str]:
+def _never_frames(path: Path) -> tuple[str, ...]:
     link, target = path.links[0], path.target
-    who = "who" if target.is_person else "that"
-    frames = [
-        "{n} without (any|a single|) {f}",
-        "(which|what) {n} have no {f}?",
-        "{n} with no {f} (at all|)",
-        "{n} with zero {f}",
-        f"(list|show me|find|give me) (all|the|) {{n}} (without (any|) {{f}}|with no {{f}}|{who} have no {{f}})",
-        f"{{n}} {who} have never had {{a}}",
-        "(is there|are there) any {n} without (a single|any|) {f}? (which|which ones|)",
-        "(is there|are there) any {n} who (has|have) not had (a single|any) {one}? (who|which|)"
-        if target.is_person
-        else "(are there|do we have) any {n} that never had {a}?",
-        "(which|what) {n} don't have (any|a single) {f}?",
-    ]
     if target.is_person:
-        verb = event_verb(d, path)
-        base, done = english.base_form(verb), english.participle(verb)
-        frames += [f"did any {{n}} {base} no {{one}}? (names please|who|which|)"] if target.nouns else []
-        frames += [
-            f"who has never {done} {{a}}?",
-            f"who (has not|hasn't) {done} (any {{f}}|{{a}})?",
-            f"{{n}} who (have never|never|have not yet|haven't) {done} {{a}}",
-            f"(which|what) {{n}} (have never|never|haven't) {done} {{a}}?",
-            f"who never {verb} {{a}}?",
-            f"(which|what) {{n}} did not {base} any {{f}}?",
-            f"{{n}} that didn't {base} (anything|any {{f}})",
-            "inactive {n} (with no {f}|without {f})",
-        ]
-    elif link.place_verb and target.is_place:
-        base, verb = english.base_form(link.place_verb.removeprefix("was ")), link.place_verb.removeprefix("was ")
-        frames = [
-            f"{{n}} where no {{one}} (has ever|ever|has) {verb}",
-            f"(which|what) {{n}} have had no {{f}} {verb}?",
-            f"at which {{n}} did no {{one}} {base}?",
-            f"{{n}} where (nobody|no one|nobody has ever) {verb} {{a}}",
-            f"(which|what) {{n}} never had {{a}} {verb} there?",
-            f"(list|show) {{n}} where no {{one}} {verb}",
-            f"{{n}} never used as {d.lean(link.roles)}",
-        ]
-    else:
-        passive = (link.passive_verb or "used",) + (
-            ("sold", "ordered", "bought") if "product" in target.nouns or "item" in target.nouns else ()
-        )
-        word = d.pick(passive)
-        frames += [
-            f"{{n}} never {word}",
-            f"(which|what) {{n}} (were|have|are) never (been|) {word}?".replace("have|", "").replace("(been|) ", ""),
-            f"(which|what) {{n}} have (never|not) been {word}?",
-            f"{{n}} that (were never|have never been|nobody ever|no one has|haven't been) {word}",
-            f"(list|show me|find) {{n}} that (were never|have not been) {word}",
-            f"(which|what) {{n}} has nobody {word} (yet|so far|)?",
-        ]
-    return frames
+        return asking_across.NEVER + asking_across.NEVER_PERSON
+    if link.place_verb and target.is_place:
+        return asking_across.NEVER_PLACE
+    return asking_across.NEVER + asking_across.NEVER_THING
+
+
+def _say_never(d: Draw, path: Path, rows: str) -> str:
+    link, target = path.links[0], path.target
+    verb = event_verb(d, path) if target.is_person else link.place_verb.removeprefix("was ")
+    sold = ("sold", "ordered", "bought") if {"product", "item"} & set(target.nouns) else ()
+    return d.say(
+        d.pick(_never_frames(path)), n=rows, f=noun_of(d, path.fact), a=english.with_article(noun_of(d, path.fact, False)),
+        one=noun_of(d, path.fact, False), who="who" if target.is_person else "that", verb=verb, base=english.base_form(verb),
+        done=english.participle(verb), role=d.lean(link.roles), passive=d.pick((link.passive_verb or "used", *sold)),
+    )  # fmt: skip

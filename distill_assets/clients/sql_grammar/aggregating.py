@@ -7,7 +7,7 @@ average"). Does not belong here: groups (grouping) and aggregates over a join (a
 
 from __future__ import annotations
 
-from distill_assets.clients.sql_grammar import asking, english, meanings
+from distill_assets.clients.sql_grammar import asking, english, meanings, spoken
 from distill_assets.clients.sql_grammar.conditions import Condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Thing, Words
@@ -45,11 +45,11 @@ def say_aggregate(d: Draw, thing: Thing, fn: str, column: Words, conditions: tup
     noun, n_slot = measure_noun(d, column), rows or noun_phrase(d, thing, conditions)
     one = rows or noun_phrase(d, thing, conditions, plural=False)
     article = one if rows else english.with_article(one)
-    spoken = _spoken_aggregates(d, thing, fn, column)
+    frames = _spoken_aggregates(fn, column)
     if conditions and not rows and d.chance(0.3) and (adverb := _adverb(d, conditions)):
         return _say_timed(d, fn, column, noun, adverb)
-    if spoken and d.chance(0.4):
-        return d.say(d.pick(spoken), n=n_slot, a=article, s=one, m=noun)
+    if frames and d.chance(0.4):
+        return d.say(d.pick(frames), n=n_slot, a=article, s=one, m=noun)
     if fn == "RANGE":
         return d.say(
             "((what is|what's|) (the|) (difference|gap|spread) between the (highest|largest) and (the|) (lowest|smallest) {m} (of|for) {n}|range of {m} (of|for) {n})",
@@ -108,94 +108,13 @@ def _say_timed(d: Draw, fn: str, column: Words, noun: str, adverb: str) -> str:
     return d.say(frame, f=d.pick(words), m=many, t=adverb)
 
 
-def _spoken_aggregates(d: Draw, thing: Thing, fn: str, column: Words) -> tuple[str, ...]:
+def _spoken_aggregates(fn: str, column: Words) -> tuple[str, ...]:
     family = column.family
-    extreme = {"AVG": "on average", "SUM": "in total"}.get(fn)
-    if family == "duration":
-        long = "longest" if fn == "MAX" else "shortest"
-        if fn == "AVG":
-            return (
-                "how long (is|was) {a} on average?",
-                "how long do {n} (take|last) on average?",
-                "average length of {a}",
-                "how long does {a} (take|last) on average?",
-                "average time of {n}",
-            )
-        return (
-            ("how much time (did {n} take|was spent on {n}) in total?", "total time (spent on|of) {n}")
-            if fn == "SUM"
-            else (f"how long (is|was) the {long} {{s}}?", f"length of the {long} {{s}}")
-        )
-    if family == "price" and column.ref.column in ("price", "cost", "fare", "fee", "charge", "amount", "total"):
-        if fn == "SUM" and d.chance(0.4):
-            return (
-                "(what's|what is|) the total (we paid|paid|charged|spent|cost) (for|on|of) (all|all our|all the|our) {n}?",
-                "total (paid|spent|charged) (for|on) (all|our|) {n}",
-                "how much (money|) (did|have) we (spend|pay|spent|paid) on (all|) {n}?",
-                "what did (all|all our) {n} cost (together|in total|altogether)?",
-            )
-        if extreme:
-            return (
-                f"how much (do|did) {{n}} cost {extreme}?",
-                f"what (does|did) {{a}} cost {extreme}?"
-                if fn == "AVG"
-                else f"how much did we (spend on|pay for|charge for) (all|all our|) {{n}} {extreme}?",
-                f"how much (is|was) (paid|charged) for {{n}} {extreme}?",
-                f"what do {{n}} cost {extreme}?",
-            )
-        if d.chance(0.4):
-            return (
-                (
-                    "(whats|what's|what is|) the (biggest|highest|largest) {m} (anyone|anybody|someone) (ever|has ever|) paid (for {a}|)?",
-                    "(biggest|highest|largest) {m} ever (paid|charged) for {a}",
-                )
-                if fn == "MAX"
-                else (
-                    "(what's|what is|) the (smallest|lowest) {m} (anyone|anybody|someone) (ever|has ever|) paid (for {a}|)?",
-                    "(smallest|lowest) {m} ever (paid|charged) for {a}",
-                )
-            )
-        word = ("most expensive", "priciest") if fn == "MAX" else ("cheapest", "least expensive")
-        return tuple(
-            f"{opening} the {w} {{s}}{end}"
-            for w in word
-            for opening, end in (("how much (does|did)", " cost?"), ("price of", ""), ("what does", " cost?"))
-        ) + (
-            ("(what is|what's) the most (anyone|someone|we) (ever|) (paid|charged) for {a}?", "most ever (paid|charged) for {a}")
-            if fn == "MAX"
-            else ("(what is|what's) the least (anyone|someone|we) (ever|) (paid|charged) for {a}?",)
-        )
-    if family == "rating":
-        return (
-            ("how (well|good) (are|were) {n} rated on average?", "average rating of {n}", "how many stars do {n} get on average?")
-            if fn == "AVG"
-            else ()
-        )
-    if family == "height" and fn in ("MAX", "MIN", "AVG"):
-        word = {"MAX": "the highest {s}", "MIN": "the lowest {s}", "AVG": "{a}"}[fn]
-        return (f"how (high|tall) is {word}{' on average' if fn == 'AVG' else ''}?", f"{{m}} of {word}")
-    if family == "distance" and fn in ("MAX", "AVG", "SUM"):
-        return {
-            "MAX": ("how (far|long) was the longest {s}?", "longest {s} in {m}"),
-            "AVG": ("how (far|long) (is|was) {a} on average?", "how far do {n} go on average?"),
-            "SUM": ("how (far|many km) did {n} go in total?", "how far in total for {n}?"),
-        }[fn]
-    if fn == "SUM" and family in ("count", "size"):
-        return (
-            "how many {m} (do we have|are there) in total for {n}?",
-            "how many {m} do all {n} have together?",
-            "how many {m} altogether in {n}?",
-        )
-    if fn in ("MAX", "MIN") and family in ("count", "size", "percent", ""):
-        word = "most" if fn == "MAX" else "fewest"
-        big = "(largest|biggest|highest)" if fn == "MAX" else "(smallest|lowest)"
-        return (
-            f"(what is|what's) the {word} {{m}} (any {{s}} has|of any {{s}})?",
-            f"{word} {{m}} (any|a single|one) {{s}} has",
-            f"{big} {{m}} (of|on|in|for) (a single|any|one) {{s}}",
-            f"{big} {{m}} (anyone has|we have|ever|of all)",
-        )
-    return ()
+    if family == "price" and column.ref.column not in spoken.PRICE_NAMES:
+        return ()
+    if fn in spoken.COUNTED_EXTREMES and family in spoken.COUNTED:
+        return spoken.COUNTED_EXTREMES[fn]
+    return spoken.AGGREGATES.get(("count" if family == "size" else family, fn), ())
 
 
 def _date_extreme(d: Draw, thing: Thing) -> Draft | None:

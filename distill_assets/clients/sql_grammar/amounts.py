@@ -33,6 +33,25 @@ COMPARE = {
 _LONG = {">": ("longer than", "more than", "over", "above"), "<": ("shorter than", "less than", "under", "below")}
 
 
+_PRICE_NAMES = ("price", "cost", "fare", "fee", "charge", "amount", "total")
+_PRICE_AFTER = ("that cost {t}", "costing {t}", "priced {t}", "{t}", "{d}")
+# family -> phrases after the noun, as predicate; {l} compares by "longer than", {t} by "more than"
+_LENGTHS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "duration": (("{l}", "of {t}", "lasting {t}", "that took {l}", "that lasted {l}", "that were {l}"), ("lasted {l}", "took {l}", "were {l}", "are {l}")),
+    "distance": (("{l}", "of {t}", "that covered {t}", "that were {l}"), ("were {l}", "covered {t}", "are {l}")),
+}  # fmt: skip
+_STARS = (
+    ("{n} star", "{n}-star", "{n} star"),
+    ("with {n} {s}", "rated {n}", "that got {n} {s}", "rated {n} {s}", "with a {n} star rating", "with a rating of {n}"),
+    ("got {n} {s}", "were rated {n}", "have {n} {s}", "received {n} {s}", "were given {n} {s}", "got a {n} star rating"),
+)
+_RATED = (
+    (),
+    ("rated {t}", "with {t} stars", "rated {t} stars"),
+    ("got {t} stars", "were rated {t}", "have {t} stars", "received {t} stars"),
+)
+
+
 def draw_number_test(d: Draw, column: Words) -> tuple[str, str, str]:
     """Draw operator, SQL literal and spoken amount for a comparison that leaves some rows."""
     values = [float(v) for v in column.values]
@@ -113,64 +132,30 @@ def say_number(d: Draw, thing: Thing, column: Words, op: str, amount: str) -> tu
 
 def _family_seats(d: Draw, column: Words, op: str, amount: str, than: str) -> tuple[tuple[str, ...], ...]:
     family = column.family
-    if family == "price" and (column.ref.column in ("price", "cost", "fare", "fee", "charge", "amount", "total") or column.clause):
+    if family == "price" and (column.ref.column in _PRICE_NAMES or column.clause):
         more = {">": ("more expensive than",), "<": ("cheaper than",)}
         dear = compare(d, op, amount, more) if op in more else than
-        after = (
-            f"that cost {than}",
-            f"costing {than}",
-            f"priced {than}" if op != "=" else f"priced at {amount}",
-            f"for {than}" if op != "BETWEEN" else than,
-            than,
-            dear,
+        after = _fill(_PRICE_AFTER, t=f"at {amount}" if op == "=" else than, d=dear)
+        return (
+            (),
+            after,
+            _fill(("cost {t}", "cost {t}", "are priced {t}", "are {d}" if dear != than else "cost {t}"), t=than, d=dear),
         )
-        return (), after, (f"cost {than}", f"cost {than}", f"are priced {than}", f"are {dear}" if dear != than else f"cost {than}")
     if family == "distance" and not any(letter.isalpha() for letter in amount.split(" ")[-1]):
         return (), (), ()
-    if family in ("duration", "distance"):
+    if family in _LENGTHS:
         long = compare(d, op, amount, _LONG | {k: v for k, v in COMPARE.items() if k not in _LONG})
-        after = (long, f"of {than}", f"lasting {than}", f"that took {long}", f"that lasted {long}", f"that were {long}")
-        if family == "distance":
-            after = (long, f"of {than}", f"that covered {than}", f"that were {long}")
-        have = (
-            (f"lasted {long}", f"took {long}", f"were {long}", f"are {long}")
-            if family == "duration"
-            else (f"were {long}", f"covered {than}", f"are {long}")
-        )
-        return (), after, have
-    if family == "rating" and op == "=":
-        star = "star" if amount in ("1", "one") else "stars"
-        before = (f"{amount} star", f"{amount}-star", f"{amount} star")
-        return (
-            before,
-            (
-                f"with {amount} {star}",
-                f"rated {amount}",
-                f"that got {amount} {star}",
-                f"rated {amount} {star}",
-                f"with a {amount} star rating",
-                f"with a rating of {amount}",
-            ),
-            (
-                f"got {amount} {star}",
-                f"were rated {amount}",
-                f"have {amount} {star}",
-                f"received {amount} {star}",
-                f"were given {amount} {star}",
-                f"got a {amount} star rating",
-            ),
-        )
+        after, have = _LENGTHS[family]
+        return (), _fill(after, t=than, l=long), _fill(have, t=than, l=long)
     if family == "rating":
-        return (
-            (),
-            (f"rated {than}", f"with {than} stars", f"rated {than} stars"),
-            (f"got {than} stars", f"were rated {than}", f"have {than} stars", f"received {than} stars"),
-        )
+        star = "star" if amount in ("1", "one") else "stars"
+        return tuple(_fill(seat, t=than, n=amount, s=star) for seat in (_STARS if op == "=" else _RATED))
     if family == "percent":
         noun = d.lean(column.nouns)
-        return (
-            (),
-            (f"with {amount} {noun}", f"with a {noun} of {than}", f"that had a {noun} of {than}") if op == "=" else (),
-            (f"had a {noun} of {than}", f"got a {noun} of {than}"),
-        )
+        after = _fill(("with {n} {m}", "with a {m} of {t}", "that had a {m} of {t}"), n=amount, m=noun, t=than) if op == "=" else ()
+        return (), after, (f"had a {noun} of {than}", f"got a {noun} of {than}")
     return (), (), ()
+
+
+def _fill(seat: tuple[str, ...], **words: str) -> tuple[str, ...]:
+    return tuple(phrase.format(**words) for phrase in seat)

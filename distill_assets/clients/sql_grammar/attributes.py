@@ -7,7 +7,7 @@ lists of labels (single).
 
 from __future__ import annotations
 
-from distill_assets.clients.sql_grammar import english, values
+from distill_assets.clients.sql_grammar import english, spoken, values
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Thing, Words
 from distill_assets.clients.sql_grammar.phrases import (
@@ -33,55 +33,32 @@ def look_up(d: Draw, thing: Thing) -> Draft | None:
 
 def say_look_up(d: Draw, thing: Thing, column: Words, value: str) -> str:
     """Word a question for one attribute of one named row."""
-    noun, named = (
-        measure_noun(d, column),
-        value if thing.is_person else d.pick((value, f"the {value}", value, f"{thing.nouns[0]} {value}")),
+    noun, clause = measure_noun(d, column), column.clause
+    named = value if thing.is_person else d.pick((value, f"the {value}", value, f"{thing.nouns[0]} {value}"))
+    frames = _look_up_frames(thing, column, english.is_plural(noun))
+    return d.say(
+        d.pick(frames),
+        m=noun,
+        v=named,
+        verb=clause.removeprefix("was "),
+        base=english.base_form(clause),
+        done=english.participle(clause),
     )
-    frames = [
-        "{m} of {v}",
-        "what (is|was) the {m} of {v}?",
-        "(what's|what is|whats) {v}'s {m}?",
-        "{v} {m}",
-        "(show|give me|find|tell me|get|i need) the {m} (of|for) {v}",
-        "{v}'s {m}",
-        "what {m} (does {v} have|is {v}|is {v} on)?",
-        "which {m} (does {v} have|is {v} in)?",
-    ]
+
+
+def _look_up_frames(thing: Thing, column: Words, is_plural: bool) -> tuple[str, ...]:
+    if column.kind == "flag":
+        return spoken.FLAGS
     if column.clause and column.kind in ("date", "year"):
-        clause = column.clause
-        if clause.startswith("was "):
-            frames = [
-                f"when was {{v}} {clause[4:]}?",
-                f"when was {{v}} {clause[4:]}",
-                f"(what day|what date|on which date) was {{v}} {clause[4:]}?",
-            ] * 2 + frames[:3]
-        else:
-            frames = [
-                f"when did {{v}} {english.base_form(clause)}?",
-                f"since when (has {{v}} {english.participle(clause)}|is {{v}} with us)?"
-                if thing.is_person
-                else f"when did {{v}} {english.base_form(clause)}",
-                f"on (what|which) (date|day) did {{v}} {english.base_form(clause)}?",
-            ] * 2 + frames[:3]
-    elif column.kind == "number":
-        frames += ["how many {m} does {v} have?"] * 2 if english.is_plural(noun) else ["how much {m} does {v} have?"]
-        if column.family == "price":
-            frames += ["how much (does|did) {v} cost?", "how much is {v}?"]
-    elif column.family == "place":
-        frames += (
-            [
-                "where (does {v} live|is {v} from|is {v})?",
-                "(what|which) {m} is {v} (from|in)?",
-                "(what|which) {m} does {v} live in?",
-            ]
-            if thing.is_person
-            else ["where is {v}?", "(what|which) {m} is {v} in?"]
-        )
-    elif column.family == "maker":
-        frames += ["who (makes|made) {v}?", "(which|what) {m} is {v} (from|by)?"]
-    elif column.kind == "flag":
-        frames = ["does {v} have (a|) {m}?", "is there {m} at {v}?", "{v} {m}?"]
-    return d.say(d.pick(frames), m=noun, v=named)
+        when = spoken.PASSIVE_WHEN if column.clause.startswith("was ") else spoken.ACTIVE_WHEN
+        since = spoken.PERSON_SINCE if thing.is_person and not column.clause.startswith("was ") else ()
+        return (when + since) * 2 + spoken.LOOK_UPS[:3]
+    frames = spoken.LOOK_UPS
+    if column.kind == "number":
+        frames += ("how many {m} does {v} have?",) * 2 if is_plural else ("how much {m} does {v} have?",)
+    if column.family == "place" and thing.is_person:
+        return frames + spoken.PERSON_PLACE
+    return frames + spoken.FAMILY_LOOK_UPS.get(column.family, ())
 
 
 def list_attributes(d: Draw, thing: Thing) -> Draft | None:

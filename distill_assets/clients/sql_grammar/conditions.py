@@ -30,6 +30,23 @@ class Condition(NamedTuple):
 _KINDS = {"category": 5.0, "number": 2.6, "date": 2.2, "year": 1.2, "flag": 3.0, "label": 0.0, "text": 0.15, "ref": 0.0}
 
 
+# Phrases after the noun and as predicate; slots: {n} the column, {a} with its article, {c} its clause.
+_KNOWN = (("with {a}", "that have {a}", "with a known {n}"), ("have {a}", "have {a} on file"))
+_KNOWN_CLAUSE = (("already {c}", "that have been {c}"), ("have been {c}", "were {c}"))
+_MISSING = (
+    (
+        "without {a}", "with no {n}", "missing {a}", "without {n}", "where the {n} is (missing|empty|unknown|not known|null|blank)",
+        "with {n} missing", "with no {n} on file",
+    ),
+    ("have no {n}", "don't have {a}", "do not have {a}", "are missing {a}", "have no known {n}", "did not give {a}"),
+)  # fmt: skip
+_NOT_YET = (
+    ("not {c}", "not yet {c}", "that haven't been {c} (yet|)", "still not {c}", "that were never {c}"),
+    ("haven't been {c} (yet|)", "were not {c}", "were never {c}", "are not {c} yet", "still have to be {c}", "have not been {c}"),
+)
+_UNTOLD = ("haven't told us their {n}", "didn't give us {a}")
+
+
 def draw_condition(d: Draw, thing: Thing, avoid: tuple[str, ...] = (), kinds: tuple[str, ...] = ()) -> Condition | None:
     """Draw a condition on one of the thing's own columns, None when it has no column for one."""
     columns = [
@@ -66,58 +83,31 @@ def condition_on(d: Draw, thing: Thing, column: Words) -> Condition:
 
 def _null_condition(d: Draw, thing: Thing, column: Words, item: Item) -> Condition:
     noun = d.lean(column.nouns)
-    words, clause = column.null_words, column.clause.removeprefix("was ").removeprefix("last ")
-    if d.chance(0.25):
-        after = [f"with {english.with_article(noun)}", f"that have {english.with_article(noun)}", f"with a known {noun}"]
-        have = [f"have {english.with_article(noun)}", f"have {english.with_article(noun)} on file"]
-        if column.clause.startswith("was ") and column.kind == "date":
-            after, have = [f"already {clause}", f"that have been {clause}"], [f"have been {clause}", f"were {clause}"]
-        return Condition((Test(item, "IS NOT NULL"),), (), tuple(after), tuple(have))
-    after = [f"without {english.with_article(noun)}", f"with no {noun}", f"missing {english.with_article(noun)}", f"without {noun}"]
-    after += [
-        f"where the {noun} is (missing|empty|unknown|not known|null|blank)",
-        f"with {noun} missing",
-        f"with no {noun} on file",
-    ]
-    have = (
-        [f"haven't told us their {noun}", f"didn't give us {english.with_article(noun)}"]
-        if thing.is_person
-        else [f"lack {english.with_article(noun)}"]
+    clause = (
+        column.clause.removeprefix("was ").removeprefix("last ")
+        if column.kind == "date" and column.clause.startswith("was ")
+        else ""
     )
-    have += [
-        f"have no {noun}",
-        f"don't have {english.with_article(noun)}",
-        f"do not have {english.with_article(noun)}",
-        f"are missing {english.with_article(noun)}",
-        f"have no known {noun}",
-        f"did not give {english.with_article(noun)}",
-    ]
-    before: list[str] = []
-    first = words.split()[0]
-    if column.kind == "date" and column.clause.startswith("was "):
-        after = [
-            f"not {clause}",
-            f"not yet {clause}",
-            f"that haven't been {clause} (yet|)",
-            f"still not {clause}",
-            f"that were never {clause}",
-        ] * 2 + after[:2]
-        have = [
-            f"haven't been {clause} (yet|)",
-            f"were not {clause}",
-            f"were never {clause}",
-            f"are not {clause} yet",
-            f"still have to be {clause}",
-            f"have not been {clause}",
-        ]
-        before = [f"un{clause}"] if clause in ("shipped", "paid", "delivered", "returned") else []
-    elif len(words.split()) == 1 or first in ("not", "never"):
-        have = [f"are {words}", f"were {words}", *have]
-        after = [words, f"that are {words}", f"that were {words}", *after]
-        before = [words] if len(words.split()) == 1 else []
-        if first in ("not", "never") and words.endswith("ed"):
-            before = ["un" + words.split()[-1]]
-    return Condition((Test(item, "IS NULL"),), tuple(before), tuple(map(d.say, after)), tuple(map(d.say, have)))
+    if d.chance(0.25):
+        after, have = _KNOWN_CLAUSE if clause else _KNOWN
+        tests, before = (Test(item, "IS NOT NULL"),), ()
+    else:
+        tests, (before, after, have) = (Test(item, "IS NULL"),), _say_missing(thing, column.null_words, clause)
+    fill = lambda seats: tuple(d.say(s, n=noun, a=english.with_article(noun), c=clause) for s in seats)  # noqa: E731
+    return Condition(tests, before, fill(after), fill(have))
+
+
+def _say_missing(thing: Thing, words: str, clause: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    if clause:
+        before = (f"un{clause}",) if clause in ("shipped", "paid", "delivered", "returned") else ()
+        return before, _NOT_YET[0] * 2 + _MISSING[0][:2], _NOT_YET[1]
+    after, have = _MISSING[0], _MISSING[1] + (_UNTOLD if thing.is_person else ("lack {a}",))
+    if " " not in words:
+        return (words,), (words, f"that are {words}", f"that were {words}", *after), (f"are {words}", f"were {words}", *have)
+    if words.startswith(("not ", "never ")):
+        before = (f"un{words.split()[-1]}",) if words.endswith("ed") else ()
+        return before, (words, f"that are {words}", f"that were {words}", *after), (f"are {words}", f"were {words}", *have)
+    return (), after, have
 
 
 def _flag_condition(d: Draw, column: Words, item: Item) -> Condition:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from distill_assets.clients.sql_grammar import english, meanings, values
+from distill_assets.clients.sql_grammar import asking_across, english, meanings, values
 from distill_assets.clients.sql_grammar.conditions import Condition, draw_condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Link, Thing
@@ -118,47 +118,20 @@ def object_verb(d: Draw, person: Path, other: Path) -> str:
 def attach(d: Draw, path: Path, named: str) -> str:
     """Attach a target to its facts, after the noun: "by Ann", "that started at Hill", "with the Pelican"."""
     link, target = path.links[-1], path.target
+    place_verb = link.place_verb.removeprefix("was ")
+    verb = event_verb(d, path) if target.is_person else place_verb
     if target.is_person:
-        verb = event_verb(d, path)
-        done = english.participle(verb)
-        options = [
-            "by {e}",
-            "by {e}",
-            "of {e}",
-            "from {e}",
-            "for {e}",
-            "made by {e}" if verb == "had" else f"{done} by {{e}}",
-            f"{{e}} {verb}",
-            f"that {{e}} {verb}",
-            "that belong to {e}",
-        ]
-        if verb in ("wrote", "issued"):
-            options = ["by {e}", "by {e}", "from {e}", f"{done} by {{e}}", f"that {{e}} {verb}", f"{{e}} {verb}"]
-        if verb in ("got", "received"):
-            options = ["for {e}", "of {e}", "for {e}", f"{{e}} {verb}", f"that {{e}} {verb}", "written for {e}", "given to {e}"]
-        return d.say(d.pick(options), e=named)
-    if link.place_verb and target.is_place:
-        verb = link.place_verb
-        verb = verb if not verb.startswith("was ") else verb[4:]
-        options = [
-            f"that {verb} (at|in) {{e}}",
-            f"{_ing(verb)} (at|in) {{e}}",
-            f"with {{e}} as {d.lean(link.roles)}",
-            f"whose {d.lean(link.roles)} is {{e}}",
-        ]
-        options += [f"{link.joint} {{e}}"] * 3 if link.joint else []
-        return d.say(d.pick(options), e=named)
-    if len(link.roles[0].split()) > 1 and link.roles[0].endswith(target.nouns[0]):
-        role = d.lean(link.roles)
-        return d.say(d.pick(("with {e} as {r}", "whose {r} is {e}", "with {r} {e}", "that have {e} as {r}")), e=named, r=role)
-    options = (
-        ["at {e}", "in {e}", "from {e}", "of {e}"]
-        if target.is_place
-        else ["for {e}", "of {e}", "with {e}", "for {e}", "on {e}", "involving {e}"]
-    )
-    if link.passive_verb and not target.is_place:
-        options += [f"where {{e}} was {link.passive_verb}", "containing {e}"]
-    return d.say(d.pick(options), e=named)
+        frames = {"wrote": asking_across.BY_WRITER, "issued": asking_across.BY_WRITER}.get(verb, asking_across.BY_PERSON)
+        frames = asking_across.FOR_RECEIVER if verb in ("got", "received") else frames
+    elif place_verb and target.is_place:
+        frames = asking_across.AT_PLACE + ((f"{link.joint} {{e}}",) * 3 if link.joint else ())
+    elif len(link.roles[0].split()) > 1 and link.roles[0].endswith(target.nouns[0]):
+        frames = asking_across.IN_ROLE
+    else:
+        frames = asking_across.OF_PLACE if target.is_place else asking_across.OF_THING
+        frames += asking_across.OF_OBJECT if link.passive_verb and not target.is_place else ()
+    by = "made by" if verb == "had" else f"{english.participle(verb)} by"
+    return d.say(d.pick(frames), e=named, verb=verb, by=by, ing=_ing(verb), role=d.lean(link.roles), passive=link.passive_verb)
 
 
 def _ing(verb: str) -> str:
@@ -170,49 +143,17 @@ def _ing(verb: str) -> str:
 def ask_did(d: Draw, path: Path, facts: str, named: str, is_one: bool) -> str:
     """Ask how many facts a target has, with its verb: "how many orders did Ann place?"."""
     link, target = path.links[-1], path.target
-    helper = "has" if is_one else "have"
+    verb = event_verb(d, path) if target.is_person else link.place_verb
+    done = english.participle(verb)
+    frames = asking_across.DID_PLACE if verb and target.is_place else asking_across.DID_THING
     if target.is_person:
-        verb = event_verb(d, path)
-        base, done = english.base_form(verb), english.participle(verb)
-        options = [
-            f"how many {{f}} did {{e}} {base}?",
-            f"how many {{f}} did {{e}} {base}?",
-            f"how many {{f}} {helper} {{e}} {done}?",
-            f"how often did {{e}} {base} {english.with_article(path.fact.nouns[0])}?",
-            f"(number|count|total number) of {{f}} (by|from|for|of|{done} by) {{e}}",
-            f"how many {{f}} (were {done} by|are from|by|for) {{e}}?",
-            "{e}: how many {f}?",
-            f"how many {{f}} {'does' if is_one else 'do'} {{e}} have?",
-        ]
-        if verb == "had":
-            options = [o.replace("were had by", "are there for").replace("|had by", "|of") for o in options]
-        if is_one:
-            options += ["{e}'s number of {f}", "count {e}'s {f}", "how many {f} are {e}'s?"]
-        return d.say(d.pick(options), f=facts, e=named)
-    if link.place_verb and target.is_place:
-        verb = link.place_verb
-        return d.say(
-            d.pick(
-                (
-                    f"how many {{f}} {verb.replace('was ', 'were ')} (at|in) {{e}}?",
-                    f"(number|count) of {{f}} {_ing(verb.removeprefix('was '))} (at|in) {{e}}",
-                    f"how many {{f}} {attach(d, path, '{e}')}?",
-                )
-            ),
-            f=facts,
-            e=named,
-        )
+        frames = asking_across.DID_PERSON + (asking_across.DID_ONE_PERSON if is_one else ())
     return d.say(
-        d.pick(
-            (
-                f"how many {{f}} {attach(d, path, '{e}')} (are there|do we have|were there|)?",
-                f"(number|count) of {{f}} {attach(d, path, '{e}')}",
-                "how many {f} does {e} have?" if is_one else "how many {f} do {e} have?",
-            )
-        ),
-        f=facts,
-        e=named,
-    )
+        d.pick(frames), f=facts, e=named, base=english.base_form(verb), done=done, verb=verb.replace("was ", "were "),
+        has="has" if is_one else "have", does="does" if is_one else "do", a=english.with_article(path.fact.nouns[0]),
+        by="of" if verb == "had" else f"{done} by", were="are there for" if verb == "had" else f"were {done} by",
+        ing=_ing(verb.removeprefix("was ")), attached="" if target.is_person else attach(d, path, named),
+    )  # fmt: skip
 
 
 def name_target(d: Draw, path: Path, value: str) -> str:

@@ -7,7 +7,7 @@ here: ranking across tables (joining).
 
 from __future__ import annotations
 
-from distill_assets.clients.sql_grammar import asking, english, meanings
+from distill_assets.clients.sql_grammar import asking, english, meanings, spoken
 from distill_assets.clients.sql_grammar.conditions import Condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.lexicon import Lexicon, Thing, Words
@@ -56,50 +56,22 @@ def ask_superlative(d: Draw, lexicon: Lexicon) -> Draft | None:
 def say_superlative(d: Draw, thing: Thing, column: Words, is_top: bool, conditions: tuple[Condition, ...]) -> str:
     """Word "the cheapest bike", "which doctor was hired first"."""
     degree = meanings.DEGREES.get(column.family, meanings.DEGREES[""])[0 if is_top else 1]
-    one, noun = noun_phrase(d, thing, conditions, plural=False), measure_noun(d, column)
-    which = "(which|what|which)"
-    frames = []
+    frames: list[str] = []
     if degree.rows and _names_rows(thing, column):
-        frames += [
-            f"{which} {{s}} (is|was) (the|our|) {{r}}?",
-            f"{which} {{s}} (is|was) the {{r}}?",
-            "(what is|what's|show me|give me|find|name|tell me) (the|our|) {r} {s}",
-            "{r} {s}",
-            "{r} {s}",
-            "{r} {s}?",
-            "the {r} {s}",
-            "(our|) {r} {s} (we have|in the database|right now|please|)",
-            "{s} that is the {r}",
-            f"{which} {{s}} is {{r}}?",
-            "(our|the) {r} {s}: which one?",
-            f"{which} of (the|our) {{n}} is the {{r}}?",
-        ]
-        if thing.is_person:
-            frames += ["(who is|who's|whos|who is) (the|our) {r} {s}?"] * 4
+        frames += spoken.ADJECTIVES + (spoken.PERSON_ADJECTIVES if thing.is_person else ())
     if column.kind in ("date", "year"):
         frames += _date_frames(d, thing, column, is_top)
     else:
-        most = d.pick(degree.most)
-        frames += [
-            f"{which} {{s}} has the {most} {{m}}?",
-            f"{{s}} with (the|) {most} {{m}}",
-            f"(find|show me|give me|tell me) the {{s}} with the {most} {{m}}",
-            f"{most} {{m}}: which {{s}}?",
-            f"{which} {{s}} has (the|) {most} {{m}}",
-        ]
+        frames += spoken.DEGREES
         if thing.is_person:
-            frames += (
-                [f"who has (got|) the {most} {{m}}?", f"who has {most} {{m}}"]
-                if not conditions
-                else [f"who has the {most} {{m}} (among|of|of all) (our|the|) {{n}}?"]
-            )
-        if (column.family == "price" and column.clause) or column.ref.column in ("price", "cost"):
-            frames += [f"{which} {{s}} costs (the|) {'most' if is_top else 'least'}?"]
-        if column.family == "rating":
-            frames += [f"{which} {{s}} is rated {'best' if is_top else 'worst'}?"]
-        if column.family == "pay":
-            frames += [f"{which} {{s}} (earns|gets|charges|makes) the {'most' if is_top else 'least'}?"]
-    return d.say(d.pick(frames), s=one, n=noun_phrase(d, thing, conditions), m=noun, r=d.pick(degree.rows) if degree.rows else "")
+            frames += spoken.AMONG_DEGREES if conditions else spoken.PERSON_DEGREES
+        if column.family != "price" or column.clause or column.ref.column in ("price", "cost"):
+            frames += [f for f in spoken.FAMILY_DEGREES.get(column.family, ()) if not (conditions and f.startswith("who"))]
+    return d.say(
+        d.pick(frames), s=noun_phrase(d, thing, conditions, plural=False), n=noun_phrase(d, thing, conditions),
+        m=measure_noun(d, column), r=d.pick(degree.rows) if degree.rows else "", o=d.pick(degree.most),
+        x="most" if is_top else "least", b="best" if is_top else "worst",
+    )  # fmt: skip
 
 
 def _names_rows(thing: Thing, column: Words) -> bool:
