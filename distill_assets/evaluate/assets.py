@@ -16,7 +16,7 @@ from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
 from distill_assets.evaluate.figures import draw_figures
 from distill_assets.evaluate.items import Model, build_items, name_answers
-from distill_assets.evaluate.report import EvalReport, build_report
+from distill_assets.evaluate.report import EvalReport, build_report, headline_table
 from distill_assets.evaluate.scoring import score_answers
 from distill_assets.gates import asset_key, input_version, require_gates
 from distill_assets.identity import hash_text
@@ -157,8 +157,9 @@ def _publish_report(target: Path, report: EvalReport, figures: dict[str, bytes])
     return dg.MaterializeResult(
         data_version=dg.DataVersion(target.name),
         metadata={
-            **numbers,
+            "accuracy": dg.MetadataValue.md(headline_table(report.data)),
             "report": dg.MetadataValue.md(f"{report.markdown}\n\n{pictures}"),
             "path": dg.MetadataValue.path(str(target / "report.md")),
+            **numbers,
         },
     )

@@ -52,7 +52,7 @@ def build_report(results: pl.DataFrame, facts: dict[str, Any]) -> EvalReport:
         "facts": facts,
     }
     sections = [
-        _title(facts), _headline_table(data), _reading(data), _planted(facts), _slices_table(data["slices"]),
+        _title(facts), "## Execution accuracy\n\n" + headline_table(data), _reading(data), _planted(facts), _slices_table(data["slices"]),
         _errors_table(data["errors"]), _examples(results), _costs(results, facts), _provenance(facts), LIMITS,
     ]  # fmt: skip
     return EvalReport("\n\n".join(section for section in sections if section) + "\n", data, _summary(data, facts))
@@ -125,8 +125,9 @@ def _title(facts: dict[str, Any]) -> str:
     return f"# Eval report: {facts['recipe']}\n\nStudent `{facts['models']['student']}`, taught by `{facts['teacher']}`."
 
 
-def _headline_table(data: dict[str, Any]) -> str:
-    lines = ["## Execution accuracy", "", "| model | questions | right | of | accuracy | 95% interval |", "|---|---|---:|---:|---:|---|"]
+def headline_table(data: dict[str, Any]) -> str:
+    """The accuracies alone, short enough to be shown in place."""
+    lines = ["| model | questions | right | of | accuracy | 95% interval |", "|---|---|---:|---:|---:|---|"]
     for name, p in data["accuracy"].items():
         role, source = name.split("/")
         lines.append(f"| {role} | {source} | {p['k']} | {p['n']} | {percent(p['frac'])} | {percent(p['low'])} to {percent(p['high'])} |")

@@ -55,9 +55,9 @@ def build_train_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
 
 def _publish(checkpoint_id: str, facts: dict[str, Any]) -> dg.MaterializeResult:
     metadata = {
-        **facts["numbers"],
-        "path": dg.MetadataValue.path(facts["path"]),
         "summary": dg.MetadataValue.md(facts["summary"]),
+        "path": dg.MetadataValue.path(facts["path"]),
+        **facts["numbers"],
         "manifest": dg.MetadataValue.json(facts["manifest"]),
     }
     return dg.MaterializeResult(data_version=dg.DataVersion(checkpoint_id), metadata=metadata)
