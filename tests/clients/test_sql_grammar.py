@@ -8,11 +8,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import distill_assets
 from distill_assets.clients.sql_grammar import write_sample
 from distill_assets.clients.sql_grammar.mistakes import KINDS
-from distill_assets.databases import read_schema
+from distill_assets.databases import Column, Schema, Table, read_schema
 
 SCRIPTS = Path(distill_assets.__file__).parent / "recipes" / "text_to_sql" / "databases"
 BARE = """
@@ -154,3 +156,47 @@ def test_sql_is_canonical(worlds, name):
             sample.sql.startswith("SELECT ") and " AS " not in sample.sql.replace(" AS DATE)", "") and "SELECT *" not in sample.sql
         )
         assert sample.reasoning.startswith("1. ") and 2 <= len(re.findall(r"(?:^| )\d\. ", sample.reasoning)) <= 4
+
+
+_VALUES = {
+    "INTEGER": st.integers(-50, 3000).map(str),
+    "DOUBLE": st.floats(-1e6, 1e6).map(lambda x: f"{x:.2f}") | st.sampled_from(["nan", "inf", "1e+20"]),
+    "DATE": st.dates().map(str) | st.just("infinity"),
+    "TIMESTAMP": st.datetimes().map(lambda t: t.isoformat(sep=" ")),
+    "BOOLEAN": st.sampled_from(["True", "False"]),
+    "VARCHAR": st.text(max_size=12),
+    "TIME": st.just("10:00:00"),
+    "INTEGER[]": st.just("[1, 2]"),
+}
+_NAMES = st.sampled_from(
+    ["name", "price", "birth_year", "is_new", "city", "started", "a b", "Order", "minutes", "rating", "x"]
+) | st.text(min_size=1, max_size=10)
+
+
+@st.composite
+def cards(draw):
+    """A card of one to three tables with any columns, values and keys."""
+    names = draw(st.lists(_NAMES, min_size=1, max_size=3, unique_by=str.lower))
+    tables = []
+    for name in names:
+        columns = [Column("id", "INTEGER", "", ("1", "2"), 2, True, None)] if draw(st.booleans()) else []
+        for column in draw(st.lists(_NAMES, min_size=1, max_size=4, unique_by=str.lower)):
+            type_ = draw(st.sampled_from(sorted(_VALUES)))
+            values = tuple(sorted(draw(st.lists(_VALUES[type_], max_size=4, unique=True))))
+            target = draw(st.none() | st.sampled_from([f"{other}.id" for other in names]))
+            columns.append(
+                Column(
+                    column, type_, draw(st.text(max_size=20)), values, len(values), False, target if type_ == "INTEGER" else None
+                )
+            )
+        tables.append(Table(name, draw(st.sampled_from(["", "a person; also: member"])), 9, tuple(columns)))
+    return Schema("any", tuple(tables))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cards(), st.integers(0, 10**9))
+def test_any_card_gives_sql_that_parses(schema, seed):
+    for step in range(6):
+        sample = write_sample(schema, "most x per city", "question", seed + step, 0.0)
+        assert len(duckdb.extract_statements(sample.sql)) == 1
+        assert sample.question.strip() and sample.reasoning

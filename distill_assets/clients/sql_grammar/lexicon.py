@@ -28,6 +28,10 @@ _ROLE = re.compile(r"(?:\w+ )+?(?:where|which|at which|from which) (?:the|an?) (
 _ACTOR = re.compile(r"(?:\w+ )+?(?:who|that) (\w+(?: (?:in|up|for|on|out))?)(?: (?:the|an?) \w+)?")
 
 
+# Values that a threshold or a year can be taken from; a column with none of them is only selected.
+_SHAPES = {"number": re.compile(r"-?\d+(\.\d+)?\Z"), "date": re.compile(r"\d{4}-\d\d-\d\d")}
+
+
 class Words(NamedTuple):
     """One column: where it is, what it is (`kind`), what it means (`family`), how it is called.
 
@@ -150,14 +154,17 @@ def _find_label(table: Table, columns: tuple[Words, ...]) -> Words:
 def _read_column(table: Table, column: Column, is_person: bool) -> Words:
     main, also, unit, notes = _parse_doc(column.doc)
     name = _words(column.name)
-    kind = _find_kind(table, column, name)
+    kind, values = _find_kind(table, column, name), column.values
+    if kind in _SHAPES:
+        values = tuple(value for value in values if _SHAPES[kind].match(value))
+    kind = kind if values or kind not in (*_SHAPES, "category") else "other"
     family = _find_family(kind, name, main, also, unit)
     if kind == "date" and not family:
         family = "join" if is_person and name in ("joined", "registered", "hired", "since") else "event"
     kind = "year" if family == "year" and kind == "number" else kind
     return Words(
         Ref(table.name, column.name), kind, "birth" if kind == "year" and "birth" in (name + main) else family,
-        _read_nouns(name, main, also, kind), unit, _read_clause(name, main, kind), column.values, column.n_distinct,
+        _read_nouns(name, main, also, kind), unit, _read_clause(name, main, kind), values, column.n_distinct,
         _note(notes, ("empty when ", "empty if ", "null when ")), _note(notes, ("0 means ", "zero means ")),
         column.type.startswith("TIMESTAMP"), "INT" in column.type, column.doc, main.startswith("number of "),
     )  # fmt: skip
