@@ -72,16 +72,17 @@ def read_schema(name: str, path: Path) -> Schema:
         ).fetchall()
         if not tables:
             raise DatabaseSourceError(f"database '{name}' at {path} holds no table in schema main. Fill it, or name another file.")
-        return Schema(name, tuple(_read_table(con, table, doc or "") for table, doc in tables))
+        names = {table.lower(): table for table, _ in tables}
+        return Schema(name, tuple(_read_table(con, table, doc or "", names) for table, doc in tables))
 
 
-def _read_table(con, table: str, doc: str) -> Table:
+def _read_table(con, table: str, doc: str, names: dict[str, str]) -> Table:
     rows = con.execute(
         "select column_name, data_type, comment from duckdb_columns()"
         " where schema_name = 'main' and table_name = ? order by column_index",
         [table],
     ).fetchall()
-    primary, foreign = _read_keys(con, table)
+    primary, foreign = _read_keys(con, table, names)
     n_rows = con.sql(f"select count(*) from {quote_name(table)}").fetchall()[0][0]
     columns = tuple(
         _read_column(con, table, (name, type_, comment or ""), name in primary, foreign.get(name))
@@ -90,7 +91,8 @@ def _read_table(con, table: str, doc: str) -> Table:
     return Table(table, doc, n_rows, columns)
 
 
-def _read_keys(con, table: str) -> tuple[set[str], dict[str, str]]:
+def _read_keys(con, table: str, names: dict[str, str]) -> tuple[set[str], dict[str, str]]:
+    """Primary key columns, and foreign key column -> "table.column" with the table spelled as it was made."""
     rows = con.execute(
         "select constraint_type, constraint_column_names, referenced_table, referenced_column_names"
         " from duckdb_constraints() where schema_name = 'main' and table_name = ?",
@@ -98,11 +100,11 @@ def _read_keys(con, table: str) -> tuple[set[str], dict[str, str]]:
     ).fetchall()
     primary: set[str] = set()
     foreign: dict[str, str] = {}
-    for kind, names, target, target_names in rows:
+    for kind, columns, target, target_names in rows:
         if kind == "PRIMARY KEY":
-            primary.update(names)
-        elif kind == "FOREIGN KEY" and len(names) == 1:
-            foreign[names[0]] = f"{target}.{target_names[0]}"
+            primary.update(columns)
+        elif kind == "FOREIGN KEY" and len(columns) == 1:
+            foreign[columns[0]] = f"{names[target.lower()]}.{target_names[0]}"
     return primary, foreign
 
 

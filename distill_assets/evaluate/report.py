@@ -118,7 +118,7 @@ def percent(value: float | None) -> str:
 def code(text: object) -> str:
     """Model-written text as inline code inside a table cell: no markup, no line break, no pipe."""
     folded = " ".join(str(text).split())
-    return "`" + folded.replace("`", "'").replace("|", "¦").replace("<", "‹").replace(">", "›")[:160] + "`"
+    return "–" if not folded else "`" + folded.replace("`", "'").replace("|", "¦").replace("<", "‹").replace(">", "›")[:160] + "`"
 
 
 def _title(facts: dict[str, Any]) -> str:
