@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from distill_assets.clients.sql_grammar import asking, english
 from distill_assets.clients.sql_grammar.aggregating import say_aggregate
-from distill_assets.clients.sql_grammar.conditions import Condition, draw_condition
+from distill_assets.clients.sql_grammar.conditions import Condition, condition_on, draw_condition
 from distill_assets.clients.sql_grammar.draw import Draw
 from distill_assets.clients.sql_grammar.grouping import pick_function
 from distill_assets.clients.sql_grammar.joining import (
@@ -26,7 +26,7 @@ from distill_assets.clients.sql_grammar.joining import (
     own_query,
     pick_path,
 )  # fmt: skip
-from distill_assets.clients.sql_grammar.lexicon import Lexicon
+from distill_assets.clients.sql_grammar.lexicon import Lexicon, Thing
 from distill_assets.clients.sql_grammar.phrases import (
     Draft,
     measure_noun,
@@ -94,10 +94,12 @@ def _list_facts(d: Draw, lexicon: Lexicon) -> Draft | None:
 
 def _list_targets(d: Draw, lexicon: Lexicon) -> Draft | None:
     path = pick_path(d, lexicon, lambda p: p.target.has_label)
-    condition = draw_condition(d, path.fact) if path else None
+    condition = _telling_condition(d, path.fact) if path else None
     if not path or not condition:
         return None
-    facts = noun_phrase(d, path.fact, (condition,), plural=d.chance(0.7))
+    facts = noun_phrase(d, path.fact, (condition,))
+    if d.chance(0.3):
+        facts = english.with_article(noun_phrase(d, path.fact, (condition,), plural=False))
     own = draw_condition(d, path.target, (), ("category",)) if d.chance(0.3) else None
     rows = noun_phrase(d, path.target, (own,) if own else ())
     item = Item("", path.target.label.ref)
@@ -118,12 +120,22 @@ def _list_targets(d: Draw, lexicon: Lexicon) -> Draft | None:
     return Draft("join_distinct", text, Query((item,), path.fact.name, path.edges, tests, distinct=True))
 
 
+def _telling_condition(d: Draw, fact: Thing) -> Condition | None:
+    """Prefer a condition that can be said of the target itself: a drug, a reason, a rating."""
+    columns = [
+        c for c in fact.columns if c.family in ("drug", "reason", "rating") and c.values and c.kind in ("category", "number")
+    ]
+    if columns and d.chance(0.5):
+        return condition_on(d, fact, d.pick(columns))
+    return draw_condition(d, fact)
+
+
 def _direct_predicates(path: Path, condition: Condition) -> tuple[str, ...]:
     """Say a fact's condition of its target: products that "got 1 star", patients who "were prescribed ibuprofen"."""
     test = condition.tests[0]
     ref = test.item.ref
     column = next((c for c in path.fact.columns if c.ref == ref), None)
-    if not column or len(condition.tests) > 1:
+    if not column or len(condition.tests) > 1 or is_one_of_two(path):
         return ()
     value = test.literal[1:-1].replace("''", "'")
     if column.family == "drug" and test.op == "=" and path.target.is_person:

@@ -7,6 +7,7 @@ dates, or conditions on text.
 
 from __future__ import annotations
 
+import re
 from math import floor, log10
 
 from distill_assets.clients.sql_grammar import english
@@ -33,6 +34,7 @@ COMPARE = {
 _LONG = {">": ("longer than", "more than", "over", "above"), "<": ("shorter than", "less than", "under", "below")}
 
 
+_TIME_UNIT = re.compile(r" (?:minutes|mins?|days|hours)\Z")
 _PRICE_NAMES = ("price", "cost", "fare", "fee", "charge", "amount", "total")
 _PRICE_AFTER = ("that cost {t}", "costing {t}", "priced {t}", "{t}", "{d}")
 # family -> phrases after the noun, as predicate; {l} compares by "longer than", {t} by "more than"
@@ -124,6 +126,7 @@ def say_number(d: Draw, thing: Thing, column: Words, op: str, amount: str) -> tu
     after += [f"with {noun} {symbol} {amount}", f"{noun} {symbol} {amount}"] if symbol and d.chance(0.15) else []
     have = [f"have {english.with_article(noun)} of {than}", f"had {english.with_article(noun)} of {than}"]
     if is_plural:
+        than = _TIME_UNIT.sub("", than) if column.family == "duration" else than
         after = [f"with {than} {noun}", f"that have {than} {noun}", f"having {than} {noun}", f"with {noun} {than}"]
         have = [f"have {than} {noun}", f"had {than} {noun}", f"got {than} {noun}"]
     before, extra_after, extra_have = _family_seats(d, column, op, amount, than)

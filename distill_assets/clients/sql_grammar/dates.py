@@ -91,7 +91,7 @@ def say_date(d: Draw, thing: Thing, column: Words, words: str) -> tuple[tuple[st
             return (words, words, f"that took place {words}", f"we had {words}"), (
                 f"took place {words}",
                 f"happened {words}",
-                f"did we have {words}",
+                f"were {words}",
             )
         return (f"with {english.with_article(noun)} {words}", f"whose {noun} is {words}"), (
             f"have {english.with_article(noun)} {words}",
