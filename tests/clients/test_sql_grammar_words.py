@@ -83,7 +83,7 @@ def test_documentation_gives_clauses_units_and_notes():
                 (
                     make_column("id", "INTEGER"),
                     make_column("client_id", "INTEGER", "client who made the sale", references="clients.id"),
-                    make_column("closed", "DATE", "date the sale was closed; also: closing date; empty when not closed"),
+                    make_column("closed", "DATE", "date the sale was closed; also: closing date; empty when not closed", ("2024-01-31",)),
                     make_column("amount", "DOUBLE", "what was paid; unit: EUR"),
                 ),
             ),
