@@ -1,0 +1,131 @@
+"""A teacher behind a real HTTP server: provenance, failures that stop, and a key that is found nowhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from distill_assets.commands.instance import open_instance
+from distill_assets.commands.run import RunReport, run_recipe
+from distill_assets.commands.tables import find_versions
+from distill_assets.config import RecipeFolder
+from distill_assets.storage import Workspace, read_table
+from distill_assets.tables import JUDGED_SAMPLES, RAW_GENERATIONS, TableSpec
+from tests.endpoint import Endpoint, serve_endpoint
+from tests.scenario import SEEDS, write_scenario
+
+KEY = "sk-planted-4f9a8c7e21d05b36"
+PER_SEED = 4
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with serve_endpoint() as served:
+        yield served
+
+
+@pytest.fixture
+def taught(home: Path, tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> RecipeFolder:
+    monkeypatch.setenv("PLANTED_KEY", KEY)
+    teacher = f"teacher: {{model: asked-model, base_url: '{endpoint.base_url}', api_key_env: PLANTED_KEY, concurrency: 4, timeout_s: 20}}"
+    return write_scenario(tmp_path / "recipe", samples_per_seed=PER_SEED, extra=teacher)
+
+
+def run(folder: RecipeFolder, *select: str) -> RunReport:
+    return run_recipe(folder, open_instance(), list(select), lambda _: None)
+
+
+def table(folder: RecipeFolder, home: Path, spec: TableSpec) -> pl.DataFrame:
+    return read_table(Workspace(home), folder.recipe.name, spec, find_versions(folder, open_instance())[spec.name])
+
+
+def find_key(*folders: Path) -> list[str]:
+    """Files that hold the key, as text or as UTF-16."""
+    needles = (KEY.encode(), KEY.encode("utf-16-le"))
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    assert files
+    return [str(file) for file in files if any(needle in file.read_bytes() for needle in needles)]
+
+
+def test_each_generation_names_who_answered(taught: RecipeFolder, home: Path, endpoint: Endpoint) -> None:
+    assert run(taught, "judged_samples").errors == []
+    rows = table(taught, home, RAW_GENERATIONS)
+    assert rows.height == len(endpoint.requests) == len(SEEDS) * PER_SEED
+    assert endpoint.keys == {KEY}
+    assert rows["served_model"].unique().to_list() == ["served-model-2026-01-01"]
+    assert rows["teacher"].unique().to_list() == ["asked-model"]
+    assert rows["system_fingerprint"].unique().to_list() == ["fp_test"]
+    assert rows["response_id"].n_unique() == rows.height
+    assert rows["completion_tokens"].sum() == 40 * rows.height
+    assert rows["provider"][0].startswith("127.0.0.1:")
+    assert endpoint.requests[0]["response_format"]["type"] == "json_schema"
+
+
+def test_a_refused_key_stops_the_run_keeps_what_is_done_and_asks_only_for_the_rest(
+    taught: RecipeFolder, home: Path, endpoint: Endpoint
+) -> None:
+    endpoint.fail_after = 9
+    stopped = run(taught, "raw_generations")
+    assert len(stopped.errors) == 1
+    assert "the key was refused" in stopped.errors[0]
+    assert KEY not in stopped.errors[0]
+    sent = len(endpoint.requests)
+    assert sent <= 9 + 4, "more was sent than was in flight"
+    endpoint.fail_after = None
+    assert run(taught, "raw_generations").errors == []
+    assert len(endpoint.requests) - sent == len(SEEDS) * PER_SEED - 9
+    assert find_key(home) == []
+
+
+def test_invalid_replies_are_rows_with_a_status_and_never_train(taught: RecipeFolder, home: Path, endpoint: Endpoint) -> None:
+    endpoint.content = '{"question": "no query here"}'
+    report = run(taught, "judged_samples")
+    assert any("accept_rate" in error for error in report.errors)
+    rows = table(taught, home, RAW_GENERATIONS)
+    assert rows["generation_status"].unique().to_list() == ["invalid"]
+    assert table(taught, home, JUDGED_SAMPLES)["sample_status"].unique().to_list() == ["rejected"]
+    asked = len(endpoint.requests)
+    assert asked == 2 * len(SEEDS) * PER_SEED, "one re-ask each, with the error"
+    assert "Correct" in str(endpoint.requests[-1]["messages"]) or len(endpoint.requests[-1]["messages"]) > 2
+
+
+def test_truncated_replies_are_told_apart(taught: RecipeFolder, home: Path, endpoint: Endpoint) -> None:
+    endpoint.content, endpoint.finish_reason = '{"question": "how m', "length"
+    run(taught, "raw_generations")
+    assert table(taught, home, RAW_GENERATIONS)["generation_status"].unique().to_list() == ["truncated"]
+
+
+def test_a_server_error_is_an_error_row_and_leaves_the_sample_unscored(taught: RecipeFolder, home: Path, endpoint: Endpoint) -> None:
+    endpoint.fail_after, endpoint.failure = 0, (500, {"message": "overloaded", "code": None})
+    report = run(taught, "judged_samples")
+    assert any("unscored_share" in error for error in report.errors)
+    rows = table(taught, home, RAW_GENERATIONS)
+    assert rows["generation_status"].unique().to_list() == ["error"]
+    assert table(taught, home, JUDGED_SAMPLES)["sample_status"].unique().to_list() == ["unscored"]
+    assert find_key(home) == []
+
+
+def test_a_missing_key_is_a_clear_error(taught: RecipeFolder, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PLANTED_KEY")
+    report = run(taught, "raw_generations")
+    assert "PLANTED_KEY, which is empty" in report.errors[0]
+    assert endpoint.requests == []
+
+
+@pytest.mark.slow
+def test_the_key_is_found_nowhere_after_a_whole_run(taught: RecipeFolder, home: Path, tmp_path: Path, endpoint: Endpoint) -> None:
+    env = {**os.environ, "DISTILL_HOME": str(home), "PLANTED_KEY": KEY, "OPENAI_API_KEY": KEY, "HF_TOKEN": KEY}
+    done = subprocess.run(
+        [sys.executable, "-m", "distill_assets.cli", "run", "--recipe", str(taught.path)],
+        env=env, capture_output=True, check=False, cwd=Path(__file__).resolve().parents[1],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert endpoint.keys == {KEY}
+    assert KEY.encode() not in done.stdout + done.stderr
+    assert find_key(home) == []
