@@ -51,7 +51,7 @@ class StudentChat:
             self.model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="sdpa")
         except (OSError, ValueError) as error:
             raise CheckpointError(f"model {path} cannot be loaded: {error}. Nothing was answered. Check the folder.") from error
-        self.model.to(self.device).eval()
+        self.model.to(self.device).eval()  # type: ignore[arg-type]
         self._texts: dict[int, str] = {}
 
     def answer(
