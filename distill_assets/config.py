@@ -57,7 +57,7 @@ class TeacherSpec(Spec):
 class GenerateSpec(Spec):
     """How seeds become requests."""
 
-    samples_per_seed: int = Field(13, ge=1, le=10_000)
+    samples_per_seed: int = Field(11, ge=1, le=10_000)
     prompt: str = "write_sample.v1"
     seed: int = 17
 
@@ -77,7 +77,7 @@ class CurateSpec(Spec):
     near_duplicate_jaccard: float = Field(0.7, gt=0, le=1)
     decontamination_ngram: int = Field(8, ge=2, le=50)
     heldout_frac: float = Field(0.06, ge=0, lt=1)
-    max_samples: int = Field(1900, ge=1)
+    max_samples: int = Field(1600, ge=1)
     seed: int = 17
 
 
@@ -89,12 +89,12 @@ class TrainSpec(Spec):
     """
 
     epochs: int = Field(1, ge=1, le=100)
-    batch_size: int = Field(16, ge=1)
-    learning_rate: float = Field(3e-4, gt=0)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(5e-4, gt=0)
     warmup_frac: float = Field(0.05, ge=0, lt=1)
     max_length: int = Field(256, ge=16)
     frozen_frac: float = Field(0.5, ge=0, lt=1)
-    save_every_steps: int = Field(30, ge=1)
+    save_every_steps: int = Field(60, ge=1)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 17
 
