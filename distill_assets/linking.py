@@ -122,7 +122,7 @@ def link_question(index: LinkIndex, question: str) -> list[str]:
         size, found = _match_at(index, words, stems, start)
         hints.update(dict.fromkeys(found))
         start += size
-    return _drop_covered(list(hints))
+    return _drop_covered(list(hints), set(stems))
 
 
 def _match_at(index: LinkIndex, words: list[str], stems: list[str], start: int) -> tuple[int, list[str]]:
@@ -157,6 +157,10 @@ def _render_value(places: tuple[tuple[str, str], ...]) -> str:
     return f"{' or '.join(columns)} = '{value}'"
 
 
-def _drop_covered(hints: list[str]) -> list[str]:
-    """Leave out a column that stands in a value's hint already."""
-    return [hint for hint in hints if not any(other.startswith(f"{hint} = ") for other in hints)]
+def _drop_covered(hints: list[str], stems: set[str]) -> list[str]:
+    """Leave out a column that stands in a value's hint, and a table that the question calls by its own name."""
+    return [
+        hint
+        for hint in hints
+        if not any(other.startswith(f"{hint} = ") for other in hints) and ("." in hint or stem(hint) not in stems)
+    ]

@@ -46,8 +46,12 @@ def test_a_word_near_a_value_is_linked_to_it(index: LinkIndex) -> None:
 
 
 def test_a_short_value_is_linked_only_as_it_is_written(index: LinkIndex) -> None:
-    assert link_question(index, "is there a doctor") == ["doctors"]
+    assert link_question(index, "is there a physician") == ["doctors"]
     assert "doctors.grade = 'B+'" in link_question(index, "doctors with grade B+")
+
+
+def test_a_table_called_by_its_own_name_needs_no_hint(index: LinkIndex) -> None:
+    assert link_question(index, "how many doctors are there") == []
 
 
 def test_keys_are_never_linked(index: LinkIndex) -> None:

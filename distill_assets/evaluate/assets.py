@@ -64,7 +64,8 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         frames, asked = [], {}
         with SqlRunner(opened, QueryLimits(timeout_s=recipe.judge.query_timeout_s)) as runner:
             for model, path in _list_models(context, workspace, folder):
-                keyed = name_answers(items, model, recipe.evaluate)
+                asked_of = items if model.role == "student" else items.filter(pl.col("source") == "human")
+                keyed = name_answers(asked_of, model, recipe.evaluate)
                 answers, asked[f"n_asked_{model.role}"] = answer_items(
                     workspace, recipe.name, model, path, keyed, recipe.evaluate,
                     lambda module, file: gpu.run_child(context, module, file), gpu.count_threads(recipe.student.threads),

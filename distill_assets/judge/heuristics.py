@@ -27,6 +27,11 @@ AGGREGATE_WORDS = {
     "AVG": r"\b(average|averages|avg|mean|typical|typically|on average)\b",
     "SUM": r"\b(total|totals|sum|altogether|combined|overall|in all)\b",
 }
+COMPARISON_WORDS = {
+    "more": r"(?<!no )(?<!not )\b(more than|over|above|greater than|at least|or more|exceed\w*|higher than|longer than|larger than|bigger than)\b",
+    "less": r"(?<!no )(?<!not )\b(less than|under|below|fewer than|at most|or less|or fewer|up to|lower than|shorter than|smaller than|cheaper than)\b",
+}
+COMPARISON_SIGNS = {"more": r">", "less": r"<"}
 STEM_CHARS = 4
 SMALL_NUMBERS = ("0", "1")
 
@@ -85,6 +90,17 @@ def check_aggregate(question: str, trace: str, sql: str, spec: JudgeSpec) -> str
     return None
 
 
+def check_comparison(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """A question that speaks of more alone is not answered by less, nor one of the highest by the lowest."""
+    body = re.sub(r"<>|'(?:[^']|'')*'", "", sql)
+    for said, words in COMPARISON_WORDS.items():
+        other = "less" if said == "more" else "more"
+        is_alone = re.search(words, question, re.IGNORECASE) and not re.search(COMPARISON_WORDS[other], question, re.IGNORECASE)
+        if is_alone and re.search(COMPARISON_SIGNS[other], body) and not re.search(COMPARISON_SIGNS[said], body):
+            return f"the question asks for {said}, the query compares the other way"
+    return None
+
+
 def check_trace(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
     """The aggregates that the reasoning names in capitals are those of the query."""
     pattern = r"\b(COUNT|SUM|AVG|MIN|MAX)\b"
@@ -99,5 +115,6 @@ RULES: dict[str, Rule] = {
     "no_leak": check_no_leak,
     "literals_named": check_literals,
     "aggregate_named": check_aggregate,
+    "comparison_agrees": check_comparison,
     "trace_agrees": check_trace,
 }

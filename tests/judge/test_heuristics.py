@@ -101,3 +101,18 @@ def test_the_aggregate_that_the_question_names(question: str, sql: str, is_well:
 )  # fmt: skip
 def test_the_reasoning_speaks_of_the_querys_aggregates(trace: str, sql: str, is_well: bool):
     assert (check_trace("", trace, sql, SPEC) is None) == is_well
+
+
+@pytest.mark.parametrize(
+    ("question", "sql", "is_caught"),
+    [
+        ("visits longer than 20 minutes", "SELECT id FROM v WHERE minutes < 20", True),
+        ("visits longer than 20 minutes", "SELECT id FROM v WHERE minutes > 20", False),
+        ("fewer than 5 stars", "SELECT id FROM v WHERE stars >= 5", True),
+        ("no less than 25", "SELECT id FROM v WHERE minutes >= 25", False),
+        ("more than 5 and less than 9", "SELECT id FROM v WHERE a < 9 AND b <> 2", False),
+        ("visits over 3 not in Bend", "SELECT id FROM v WHERE city <> 'Bend' AND a > 3", False),
+    ],
+)
+def test_a_comparison_the_other_way_round_is_caught(question: str, sql: str, is_caught: bool) -> None:
+    assert (RULES["comparison_agrees"](question, "", sql, JudgeSpec()) is not None) == is_caught
