@@ -114,7 +114,9 @@ def count_requests(described: dict[str, Any]) -> int:
 
 def changed_assets(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Assets that were materialized in between, the external files aside."""
-    return sorted(n for n, count in after["events"].items() if count != before["events"].get(n) and not n.endswith(("_files", "_file")))
+    return sorted(
+        n for n, count in after["events"].items() if count != before["events"].get(n) and not n.endswith(("_files", "_file"))
+    )
 
 
 def read_report(recipe: Path, home: Path) -> dict[str, Any]:

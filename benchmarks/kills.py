@@ -101,7 +101,15 @@ def measure(root: Path, kills: int, target: str, seed: int) -> dict[str, Any]:
         raise SystemExit(words.decode())
     calm_s = time.monotonic() - started
     expected = _outcome(recipe, calm)
-    out = {"target": target, "kills": 0, "rounds": 0, "equal_rounds": 0, "orphans": 0, "failed_reruns": 0, "calm_s": round(calm_s, 1)}
+    out = {
+        "target": target,
+        "kills": 0,
+        "rounds": 0,
+        "equal_rounds": 0,
+        "orphans": 0,
+        "failed_reruns": 0,
+        "calm_s": round(calm_s, 1),
+    }
     while out["kills"] < kills:
         process = start(recipe, home)
         span_s = 6.0 if target == "child" else calm_s

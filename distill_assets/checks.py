@@ -80,7 +80,14 @@ def plan_checks(thresholds: ThresholdSpec) -> dict[str, tuple[Check, ...]]:
             Check(
                 "error_share",
                 f"at most {t.max_error_frac:.0%} of the requests ended in an error",
-                (expect("column_values_to_not_be_in_set", column="generation_status", value_set=["error"], mostly=1 - t.max_error_frac),),
+                (
+                    expect(
+                        "column_values_to_not_be_in_set",
+                        column="generation_status",
+                        value_set=["error"],
+                        mostly=1 - t.max_error_frac,
+                    ),
+                ),
                 blocking=False,
             ),
         ),
@@ -94,7 +101,14 @@ def plan_checks(thresholds: ThresholdSpec) -> dict[str, tuple[Check, ...]]:
             Check(
                 "unscored_share",
                 f"at most {t.max_unscored_frac:.0%} of the samples are unscored",
-                (expect("column_values_to_not_be_in_set", column="sample_status", value_set=["unscored"], mostly=1 - t.max_unscored_frac),),
+                (
+                    expect(
+                        "column_values_to_not_be_in_set",
+                        column="sample_status",
+                        value_set=["unscored"],
+                        mostly=1 - t.max_unscored_frac,
+                    ),
+                ),
             ),
         ),
         TRAINING_DATASET.name: (
@@ -144,9 +158,7 @@ def _build_table_checks(recipe: Recipe, table: TableSpec, checks: tuple[Check, .
     specs = [dg.AssetCheckSpec(c.name, asset=key, description=c.meaning, blocking=c.blocking) for c in checks]
 
     @dg.multi_asset_check(name=f"{recipe.name}__{table.name}__checks", specs=specs, can_subset=True)
-    def run_checks(
-        context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]
-    ) -> Iterator[dg.AssetCheckResult]:
+    def run_checks(context: dg.AssetCheckExecutionContext, workspace: dg.ResourceParam[Workspace]) -> Iterator[dg.AssetCheckResult]:
         version = latest_version(context.instance, key)
         frame = read_table(workspace, recipe.name, table, str(version))
         wanted = {check_key.name for check_key in context.selected_asset_check_keys}
@@ -175,7 +187,9 @@ def validate_frame(frame: pl.DataFrame, table: TableSpec, checks: list[Check]) -
         suite = gx.ExpectationSuite(name=f"{table.name}.{check.name}")
         for item in check.expectations:
             suite.add_expectation(get_expectation_impl(item.type)(**item.kwargs))
-        outcome = batch.validate(suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": list(table.key)})
+        outcome = batch.validate(
+            suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": list(table.key)}
+        )
         out[check.name] = [result.to_json_dict() for result in outcome.results]
     return out
 

@@ -85,8 +85,7 @@ def _read_table(con, table: str, doc: str, names: dict[str, str]) -> Table:
     primary, foreign = _read_keys(con, table, names)
     n_rows = con.sql(f"select count(*) from {quote_name(table)}").fetchall()[0][0]
     columns = tuple(
-        _read_column(con, table, (name, type_, comment or ""), name in primary, foreign.get(name))
-        for name, type_, comment in rows
+        _read_column(con, table, (name, type_, comment or ""), name in primary, foreign.get(name)) for name, type_, comment in rows
     )
     return Table(table, doc, n_rows, columns)
 
@@ -111,9 +110,7 @@ def _read_keys(con, table: str, names: dict[str, str]) -> tuple[set[str], dict[s
 def _read_column(con, table: str, head: tuple[str, str, str], is_key: bool, references: str | None) -> Column:
     name, type_, doc = head
     column = quote_name(name)
-    values = con.sql(
-        f"select distinct {column} as v from {quote_name(table)} where {column} is not null order by v"
-    ).fetchall()
+    values = con.sql(f"select distinct {column} as v from {quote_name(table)} where {column} is not null order by v").fetchall()
     shown = [_as_text(value) for (value,) in _spread(values, MAX_SAMPLE_VALUES)]
     return Column(name, type_, doc, tuple(shown), len(values), is_key, references)
 

@@ -27,11 +27,12 @@ MIN_PREFIX_CHARS = 5
 MAX_PREFIX_REST = 4
 WORD = re.compile(r"\w+(?:['’.+-]\w+)*\+?")
 # Words of questions and of documentation that point to nothing by themselves.
-COMMON_WORDS = frozenset(
-    "a an the of in on at by to for from with and or is are was were be been do does did has have had it its this that which"
-    " who whom what when where how many much number count list show give me all any our we i you they there per each every"
-    " most least top more less than over under not no one date time".split()
+COMMON_TEXT = (
+    "a an the of in on at by to for from with and or is are was were be been do does did has have had it its "
+    "this that which who whom what when where how many much number count list show give me all any our we i "
+    "you they there per each every most least top more less than over under not no one date time"
 )
+COMMON_WORDS = frozenset(COMMON_TEXT.split())
 
 
 class LinkIndex(NamedTuple):
@@ -79,7 +80,9 @@ def build_index(path: Path) -> LinkIndex:
         if " " not in phrase and len(phrase) > MIN_PREFIX_CHARS:
             prefixes.setdefault(phrase[:MIN_PREFIX_CHARS], []).append(phrase)
     return LinkIndex(
-        {phrase: tuple(places) for phrase, places in values.items()}, _index_names(schema), {k: tuple(v) for k, v in prefixes.items()}
+        {phrase: tuple(places) for phrase, places in values.items()},
+        _index_names(schema),
+        {k: tuple(v) for k, v in prefixes.items()},
     )
 
 

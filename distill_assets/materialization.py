@@ -93,7 +93,9 @@ def publish_table(
 
 def preview_rows(frame: pl.DataFrame, n: int = PREVIEW_ROWS) -> dg.TableMetadataValue:
     """The first rows as a table; model-written text is cut and shown as text only."""
-    records = [dg.TableRecord({name: _shorten(value) for name, value in row.items()}) for row in frame.head(n).iter_rows(named=True)]
+    records = [
+        dg.TableRecord({name: _shorten(value) for name, value in row.items()}) for row in frame.head(n).iter_rows(named=True)
+    ]
     schema = dg.TableSchema([dg.TableColumn(name, "string") for name in frame.columns])
     return dg.MetadataValue.table(records, schema=schema)
 

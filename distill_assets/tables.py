@@ -41,7 +41,7 @@ class TableSpec(NamedTuple):
     unversioned: tuple[str, ...] = ()
 
 
-S, I, F, B = pl.String, pl.Int64, pl.Float64, pl.Boolean
+S, N, F, B = pl.String, pl.Int64, pl.Float64, pl.Boolean
 
 DATABASES = TableSpec(
     "databases",
@@ -49,12 +49,12 @@ DATABASES = TableSpec(
     ("database", "instance"),
     {
         "database": Field(S, "name of the database in the recipe"),
-        "instance": Field(I, "0 is the database as written; 1 and up are refilled with other rows"),
+        "instance": Field(N, "0 is the database as written; 1 and up are refilled with other rows"),
         "schema_id": Field(S, "content id of the schema card"),
         "card": Field(S, "schema card as JSON: tables, documentation, types, keys, sample values"),
         "content_id": Field(S, "content id of all rows of this instance; also its file name"),
-        "n_tables": Field(I, "tables in the database"),
-        "n_rows": Field(I, "rows over all its tables"),
+        "n_tables": Field(N, "tables in the database"),
+        "n_rows": Field(N, "rows over all its tables"),
     },
 )
 
@@ -82,7 +82,7 @@ HOLDOUT = TableSpec(
         "database": Field(S, "database that the question is asked about"),
         "question": Field(S, "the question as a person asked it"),
         "gold_sql": Field(S, "query whose result is the right answer"),
-        "gold_checked": Field(I, "instances on which the query ran"),
+        "gold_checked": Field(N, "instances on which the query ran"),
     },
 )
 
@@ -94,7 +94,7 @@ RAW_GENERATIONS = TableSpec(
         "generation_id": Field(S, "content id of request_id and reply"),
         "request_id": Field(S, "content id of the request: provider, body, sample index"),
         "seed_id": Field(S, "seed that the request was made from"),
-        "sample_ix": Field(I, "which of the samples of that seed"),
+        "sample_ix": Field(N, "which of the samples of that seed"),
         "database": Field(S, "database that the question is asked about"),
         "prompt_id": Field(S, "prompt file with version and content hash"),
         "question": Field(S, "the question that the teacher wrote", nullable=True),
@@ -108,8 +108,8 @@ RAW_GENERATIONS = TableSpec(
         "system_fingerprint": Field(S, "the endpoint's fingerprint of its set-up", nullable=True),
         "response_id": Field(S, "the endpoint's id of the reply", nullable=True),
         "finish_reason": Field(S, "why the endpoint stopped writing", nullable=True),
-        "prompt_tokens": Field(I, "tokens read, as billed"),
-        "completion_tokens": Field(I, "tokens written, as billed"),
+        "prompt_tokens": Field(N, "tokens read, as billed"),
+        "completion_tokens": Field(N, "tokens written, as billed"),
     },
 )
 
@@ -228,8 +228,8 @@ EVAL_RESULTS = TableSpec(
         "error_kind": Field(S, "why it is wrong", nullable=True),
         "is_seen_value": Field(B, "every literal of the gold query is in the training split"),
         "features": Field(S, "SQL features of the gold query, sorted, comma-separated"),
-        "n_prompt_tokens": Field(I, "tokens of the prompt"),
-        "n_completion_tokens": Field(I, "tokens of the answer"),
+        "n_prompt_tokens": Field(N, "tokens of the prompt"),
+        "n_completion_tokens": Field(N, "tokens of the answer"),
         "answer_key": Field(S, "content id of model revision, prompt and decoding"),
     },
 )
@@ -258,9 +258,7 @@ def check_frame(spec: TableSpec, frame: pl.DataFrame) -> None:
     """
     problems = _dtype_problems(spec, frame) or _content_problems(spec, frame)
     if problems:
-        raise TableShapeError(
-            f"{spec.name}: {name_culprits(problems)}. Fix the function that built it; nothing was written."
-        )
+        raise TableShapeError(f"{spec.name}: {name_culprits(problems)}. Fix the function that built it; nothing was written.")
 
 
 def _dtype_problems(spec: TableSpec, frame: pl.DataFrame) -> list[str]:

@@ -52,7 +52,10 @@ SEEDS = [
 
 HOLDOUT = [
     {"question": "how many singers are from Brazil", "gold_sql": "SELECT COUNT(*) FROM singers WHERE country = 'Brazil'"},
-    {"question": "total tickets for the Grand Hall", "gold_sql": "SELECT SUM(\"seats sold\") FROM concerts WHERE hall = 'Grand Hall'"},
+    {
+        "question": "total tickets for the Grand Hall",
+        "gold_sql": "SELECT SUM(\"seats sold\") FROM concerts WHERE hall = 'Grand Hall'",
+    },
     {"question": "who was born first?", "gold_sql": "SELECT name FROM singers ORDER BY born, name LIMIT 1"},
     {"question": "gigs per venue", "gold_sql": "SELECT hall, COUNT(*) FROM concerts GROUP BY hall"},
     {"question": "list singers born after 1990", "gold_sql": "SELECT name FROM singers WHERE born > 1990"},

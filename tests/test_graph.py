@@ -19,7 +19,6 @@ from distill_assets.commands.run import RunReport, run_recipe
 from distill_assets.config import RecipeFolder, load_recipe
 from distill_assets.definitions import build_definitions
 from distill_assets.gates import asset_key
-from distill_assets.storage import Workspace, list_versions
 from tests.scenario import SEEDS, write_jsonl, write_scenario
 
 ASSETS = {
@@ -125,9 +124,7 @@ def test_rows_are_kept_or_dropped_with_one_reason(world: World) -> None:
     assert sum(world.value("dropped_samples", "by_reason").values()) == dropped
 
 
-def test_a_failed_gate_stops_before_training_also_in_a_later_run_on_the_student_alone(
-    home: Path, tmp_path: Path
-) -> None:
+def test_a_failed_gate_stops_before_training_also_in_a_later_run_on_the_student_alone(home: Path, tmp_path: Path) -> None:
     folder = write_scenario(tmp_path / "recipe", thresholds=', forbidden_pattern: "(?i)norway"')
     world = World(folder)
     stopped = world.run()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
 import pytest
 
@@ -64,7 +62,8 @@ def test_the_longest_phrase_wins_and_hints_are_bounded(index: LinkIndex) -> None
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"), [("Cities", "city"), ("bosses", "boss"), ("class", "class"), ("bus", "bus"), ("orders", "order"), ("Anna's", "anna")]
+    ("word", "expected"),
+    [("Cities", "city"), ("bosses", "boss"), ("class", "class"), ("bus", "bus"), ("orders", "order"), ("Anna's", "anna")],
 )
 def test_stems_meet_singular_and_plural(word: str, expected: str) -> None:
     assert stem(word) == expected

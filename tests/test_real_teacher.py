@@ -33,7 +33,9 @@ def endpoint() -> Iterator[Endpoint]:
 @pytest.fixture
 def taught(home: Path, tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> RecipeFolder:
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    teacher = f"teacher: {{model: asked-model, base_url: '{endpoint.base_url}', api_key_env: PLANTED_KEY, concurrency: 4, timeout_s: 20}}"
+    teacher = (
+        f"teacher: {{model: asked-model, base_url: '{endpoint.base_url}', api_key_env: PLANTED_KEY, concurrency: 4, timeout_s: 20}}"
+    )
     return write_scenario(tmp_path / "recipe", samples_per_seed=PER_SEED, extra=teacher)
 
 
@@ -101,7 +103,9 @@ def test_truncated_replies_are_told_apart(taught: RecipeFolder, home: Path, endp
     assert table(taught, home, RAW_GENERATIONS)["generation_status"].unique().to_list() == ["truncated"]
 
 
-def test_a_server_error_is_an_error_row_and_leaves_the_sample_unscored(taught: RecipeFolder, home: Path, endpoint: Endpoint) -> None:
+def test_a_server_error_is_an_error_row_and_leaves_the_sample_unscored(
+    taught: RecipeFolder, home: Path, endpoint: Endpoint
+) -> None:
     endpoint.fail_after, endpoint.failure = 0, (500, {"message": "overloaded", "code": None})
     report = run(taught, "judged_samples")
     assert any("unscored_share" in error for error in report.errors)

@@ -34,7 +34,7 @@ class ChatReply(NamedTuple):
     finish_reason: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    extra: dict[str, object] = {}
+    extra: dict[str, object] | None = None
 
     @property
     def is_final(self) -> bool:

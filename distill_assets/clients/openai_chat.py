@@ -132,9 +132,7 @@ async def _ask(endpoint: Endpoint, client: Any, answer_model: type, request: Cha
     create = instructor.patch(create=_record_attempts(client, attempts), mode=mode)
     try:
         async with asyncio.timeout(endpoint.timeout_s):
-            answer = await create(
-                response_model=answer_model, max_retries=MAX_REASKS, **_build_body(endpoint, request)
-            )
+            answer = await create(response_model=answer_model, max_retries=MAX_REASKS, **_build_body(endpoint, request))
     except IncompleteOutputException:
         return _describe(request, attempts, "truncated", None, "the reply reached max_tokens")
     except (InstructorRetryException, ValidationError) as error:

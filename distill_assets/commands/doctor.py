@@ -22,7 +22,19 @@ from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.commands.liveness import HOST_TAG, is_running
 from distill_assets.config import RecipeFolder, cache_folder, count_cores, home_folder, read_secret
 from distill_assets.errors import BaseModelError
-LIBRARIES = ("dagster", "dagster-duckdb", "duckdb", "polars", "openai", "instructor", "great-expectations", "torch", "transformers", "trl")
+
+LIBRARIES = (
+    "dagster",
+    "dagster-duckdb",
+    "duckdb",
+    "polars",
+    "openai",
+    "instructor",
+    "great-expectations",
+    "torch",
+    "transformers",
+    "trl",
+)
 MIN_FREE_BYTES = 2 << 30
 
 
@@ -94,7 +106,11 @@ def _examine_library(name: str) -> Diagnosis:
 
 
 def _describe_gpu() -> str:
-    return ", an NVIDIA driver is there" if Path("/proc/driver/nvidia/version").exists() else ", no NVIDIA driver: training runs on the CPU"
+    return (
+        ", an NVIDIA driver is there"
+        if Path("/proc/driver/nvidia/version").exists()
+        else ", no NVIDIA driver: training runs on the CPU"
+    )
 
 
 def _examine_recipe(folder: RecipeFolder) -> list[Diagnosis]:

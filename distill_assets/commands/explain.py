@@ -37,7 +37,9 @@ def explain_sample(folder: RecipeFolder, instance: dg.DagsterInstance, sample_id
         DistillError: no row or several rows have an id that begins so, or the graph was not built.
     """
     if not re.fullmatch(r"[0-9a-f]{4,32}", sample_id):
-        raise DistillError(f"{sample_id!r} is not a sample id: 4 to 32 characters of 0-9 and a-f. See: distill sql 'from dropped_samples'")
+        raise DistillError(
+            f"{sample_id!r} is not a sample id: 4 to 32 characters of 0-9 and a-f. See: distill sql 'from dropped_samples'"
+        )
     versions = find_versions(folder, instance)
     missing = [t for t in ("raw_generations", "verdicts", "judged_samples", "dropped_samples") if t not in versions]
     if missing:
@@ -80,5 +82,9 @@ def _tell_fate(row: dict) -> list[str]:
         told.append(f"mark       overlaps holdout item {row['contaminated_by']}")
     if row["planted_error"]:
         told.append(f"planted    {row['planted_error']} (the teacher's own record; judging never saw it)")
-    told.append(f"fate       dropped: {row['drop_reason']} ({row['evidence']})" if row["drop_reason"] else f"fate       in training_dataset, split {row['split']}")
+    told.append(
+        f"fate       dropped: {row['drop_reason']} ({row['evidence']})"
+        if row["drop_reason"]
+        else f"fate       in training_dataset, split {row['split']}"
+    )
     return told

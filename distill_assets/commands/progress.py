@@ -49,7 +49,9 @@ class StepLines(logging.Handler):
 
 
 def _name_step(step_key: str | None) -> str:
-    return (step_key or "").removesuffix("__checks").rpartition("__")[2] + (" checks" if (step_key or "").endswith("__checks") else "")
+    return (step_key or "").removesuffix("__checks").rpartition("__")[2] + (
+        " checks" if (step_key or "").endswith("__checks") else ""
+    )
 
 
 @contextmanager

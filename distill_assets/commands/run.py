@@ -16,6 +16,7 @@ from typing import NamedTuple
 import dagster as dg
 
 from distill_assets.automation import find_causes, report_files
+from distill_assets.checks import blocking_keys
 from distill_assets.commands.doctor import reap_runs
 from distill_assets.commands.instance import holder_name
 from distill_assets.commands.liveness import HOST_TAG, process_name
@@ -23,7 +24,6 @@ from distill_assets.config import RecipeFolder, home_folder
 from distill_assets.definitions import build_definitions
 from distill_assets.errors import DistillError
 from distill_assets.gates import asset_key, gate_problems
-from distill_assets.checks import blocking_keys
 from distill_assets.storage import hold_lock
 from distill_assets.tables import TABLES
 
@@ -35,9 +35,7 @@ class RunReport(NamedTuple):
     errors: list[str]
 
 
-def run_recipe(
-    folder: RecipeFolder, instance: dg.DagsterInstance, select: list[str], say: Callable[[str], None]
-) -> RunReport:
+def run_recipe(folder: RecipeFolder, instance: dg.DagsterInstance, select: list[str], say: Callable[[str], None]) -> RunReport:
     """Materialize what is out of date, wave by wave, under the recipe's lock.
 
     Args:

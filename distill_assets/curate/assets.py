@@ -55,12 +55,22 @@ def build_curate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         selection = select(context, workspace)
         instances = find_instances(workspace, recipe.name, read_input(context, workspace, recipe, DATABASES))
         frame = render_dataset(selection.kept, {name: build_index(files[0]) for name, files in instances.items()})
-        metadata = {"n_dropped": selection.dropped.height, "by_split": count_values(frame, "split"), "by_database": count_values(frame, "database")}
+        metadata = {
+            "n_dropped": selection.dropped.height,
+            "by_split": count_values(frame, "split"),
+            "by_database": count_values(frame, "database"),
+        }
         return publish_table(workspace, recipe, TRAINING_DATASET, frame, metadata)
 
     @dg.asset(
         **describe_table(
-            recipe, DROPPED_SAMPLES, group=GROUP, kinds={"polars"}, deps=["judged_samples", "curation_marks"], step="1", spec=selecting
+            recipe,
+            DROPPED_SAMPLES,
+            group=GROUP,
+            kinds={"polars"},
+            deps=["judged_samples", "curation_marks"],
+            step="1",
+            spec=selecting,
         )
     )
     def dropped_samples(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:

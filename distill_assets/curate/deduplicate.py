@@ -14,6 +14,7 @@ free of row order. A near duplicate is marked only against a representative, nev
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 import polars as pl
@@ -39,7 +40,7 @@ def normalise(text: str) -> str:
 def bigrams(text: str) -> frozenset[str]:
     """Word 2-grams of the normalised text, its first and last word marked; never empty."""
     words = ["^", *normalise(text).split(), "$"]
-    return frozenset(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))
+    return frozenset(f"{a} {b}" for a, b in pairwise(words))
 
 
 def find_literals(sql: str) -> str:

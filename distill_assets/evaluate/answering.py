@@ -43,7 +43,9 @@ def answer_items(
         for leftover in (".new", ".prompts", ".json"):
             cache.with_suffix(leftover).unlink(missing_ok=True)
     if (missing := items.join(known, on="answer_key", how="anti").height) > 0:
-        raise TrainingError(f"{model.name} left {missing} of {items.height} items unanswered. eval_results was not replaced. Run again.")
+        raise TrainingError(
+            f"{model.name} left {missing} of {items.height} items unanswered. eval_results was not replaced. Run again."
+        )
     return known, new.height
 
 

@@ -111,7 +111,9 @@ def _accuracies(frame: pl.DataFrame) -> dict[str, float]:
     return {f"accuracy_{role}_{source}": accuracy for role, source, accuracy in groups.iter_rows()}
 
 
-def _gather_facts(context: dg.AssetExecutionContext, workspace: Workspace, folder: RecipeFolder, results: pl.DataFrame) -> dict[str, Any]:
+def _gather_facts(
+    context: dg.AssetExecutionContext, workspace: Workspace, folder: RecipeFolder, results: pl.DataFrame
+) -> dict[str, Any]:
     recipe = folder.recipe
     dataset = read_input(context, workspace, recipe, TRAINING_DATASET)
     judged = read_input(context, workspace, recipe, JUDGED_SAMPLES)

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 def find_features(sql: str) -> str:
     """Return the sorted, comma-separated features of a query; `plain` when it has none of them."""
     import sqlglot
-    from sqlglot import errors, expressions as e
+    from sqlglot import errors
+    from sqlglot import expressions as e
 
     try:
         tree = sqlglot.parse_one(sql, dialect="duckdb")
@@ -32,7 +33,8 @@ def find_features(sql: str) -> str:
 def find_literals(sql: str) -> frozenset[str]:
     """Return the literals of a query as folded text, the number of a LIMIT aside."""
     import sqlglot
-    from sqlglot import errors, expressions as e
+    from sqlglot import errors
+    from sqlglot import expressions as e
 
     try:
         tree = sqlglot.parse_one(sql, dialect="duckdb")

@@ -36,9 +36,7 @@ class Model(NamedTuple):
     revision: str
 
 
-def build_items(
-    holdout: pl.DataFrame, dataset: pl.DataFrame, indexes: dict[str, LinkIndex], spec: EvaluateSpec
-) -> pl.DataFrame:
+def build_items(holdout: pl.DataFrame, dataset: pl.DataFrame, indexes: dict[str, LinkIndex], spec: EvaluateSpec) -> pl.DataFrame:
     """Return the items: item_id, source, database, question, gold_sql, prompt, sorted by item_id.
 
     Human items are the whole holdout; synthetic ones are up to `max_synthetic_items` of split heldout,
@@ -48,7 +46,11 @@ def build_items(
     held = dataset.filter(pl.col("split") == "heldout")
     chosen = sorted(held["sample_id"], key=lambda i: unit_interval("synthetic", i))[: spec.max_synthetic_items]
     synthetic = held.filter(pl.col("sample_id").is_in(chosen)).select(
-        pl.col("sample_id").alias("item_id"), pl.lit("synthetic").alias("source"), "database", "question", pl.col("sql").alias("gold_sql")
+        pl.col("sample_id").alias("item_id"),
+        pl.lit("synthetic").alias("source"),
+        "database",
+        "question",
+        pl.col("sql").alias("gold_sql"),
     )
     items = pl.concat([human, synthetic]).sort("item_id")
     prompts = [

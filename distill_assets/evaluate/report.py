@@ -43,9 +43,7 @@ def build_report(results: pl.DataFrame, facts: dict[str, Any]) -> EvalReport:
     headline = _headline(results)
     data = {
         "headline": headline,
-        "accuracy": {
-            f"{role}/{source}": count_correct(part)._asdict() for role, source, part in _parts(results)
-        },
+        "accuracy": {f"{role}/{source}": count_correct(part)._asdict() for role, source, part in _parts(results)},
         "paired_student_base": _paired(results),
         "slices": slice_results(results),
         "errors": count_errors(results),
@@ -106,7 +104,9 @@ def slice_results(results: pl.DataFrame) -> list[dict[str, Any]]:
 def count_errors(results: pl.DataFrame) -> list[dict[str, Any]]:
     """How often each model erred on human items, by kind."""
     wrong = results.filter((pl.col("source") == "human") & ~pl.col("is_correct"))
-    counts = wrong.group_by("model_role", "error_kind").len("n").sort(["model_role", "n", "error_kind"], descending=[False, True, False])
+    counts = (
+        wrong.group_by("model_role", "error_kind").len("n").sort(["model_role", "n", "error_kind"], descending=[False, True, False])
+    )
     return counts.to_dicts()
 
 
@@ -130,7 +130,9 @@ def headline_table(data: dict[str, Any]) -> str:
     lines = ["| model | questions | right | of | accuracy | 95% interval |", "|---|---|---:|---:|---:|---|"]
     for name, p in data["accuracy"].items():
         role, source = name.split("/")
-        lines.append(f"| {role} | {source} | {p['k']} | {p['n']} | {percent(p['frac'])} | {percent(p['low'])} to {percent(p['high'])} |")
+        lines.append(
+            f"| {role} | {source} | {p['k']} | {p['n']} | {percent(p['frac'])} | {percent(p['low'])} to {percent(p['high'])} |"
+        )
     return "\n".join(lines)
 
 
@@ -147,7 +149,9 @@ def _reading(data: dict[str, Any]) -> str:
     sized = [s for s in data["slices"] if s["n"] >= MIN_SLICE]
     if sized:
         worst = min(sized, key=lambda s: (s["frac"], s["slice"]))
-        lines.append(f"Worst slice with at least {MIN_SLICE} items: {worst['by']} {worst['slice']}, {percent(worst['frac'])} of {worst['n']}.")
+        lines.append(
+            f"Worst slice with at least {MIN_SLICE} items: {worst['by']} {worst['slice']}, {percent(worst['frac'])} of {worst['n']}."
+        )
     return "\n\n".join(lines)
 
 
@@ -179,7 +183,9 @@ def _slices_table(slices: list[dict[str, Any]]) -> str:
     lines = ["## Slices of the holdout (student)", "", "| by | slice | n | accuracy | 95% interval |", "|---|---|---:|---:|---|"]
     for s in slices:
         few = " (few)" if s["n"] < MIN_SLICE else ""
-        lines.append(f"| {s['by']} | {s['slice']}{few} | {s['n']} | {percent(s['frac'])} | {percent(s['low'])} to {percent(s['high'])} |")
+        lines.append(
+            f"| {s['by']} | {s['slice']}{few} | {s['n']} | {percent(s['frac'])} | {percent(s['low'])} to {percent(s['high'])} |"
+        )
     return "\n".join(lines)
 
 
@@ -195,7 +201,12 @@ def _examples(results: pl.DataFrame) -> str:
     wrong = results.filter((pl.col("model_role") == "student") & (pl.col("source") == "synthetic") & ~pl.col("is_correct"))
     if wrong.is_empty():
         return ""
-    lines = ["### Examples (synthetic questions; the holdout is shown in aggregate only)", "", "| question | gold | answer | kind |", "|---|---|---|---|"]
+    lines = [
+        "### Examples (synthetic questions; the holdout is shown in aggregate only)",
+        "",
+        "| question | gold | answer | kind |",
+        "|---|---|---|---|",
+    ]
     for row in wrong.sort("item_id").head(N_EXAMPLES).iter_rows(named=True):
         lines.append(f"| {code(row['question'])} | {code(row['gold_sql'])} | {code(row['answer_sql'])} | {row['error_kind']} |")
     return "\n".join(lines)
@@ -234,11 +245,11 @@ def _summary(data: dict[str, Any], facts: dict[str, Any]) -> str:
     for name, p in data["accuracy"].items():
         role, source = name.split("/")
         bar = "█" * round(20 * (p["frac"] or 0))
-        lines.append(f"  {role:<8} {source:<10} {percent(p['frac']):>6}  {percent(p['low']):>6} to {percent(p['high']):>6}  of {p['n']:<4} {bar}")
+        lines.append(
+            f"  {role:<8} {source:<10} {percent(p['frac']):>6}  {percent(p['low']):>6} to {percent(p['high']):>6}  of {p['n']:<4} {bar}"
+        )
     if planted := facts.get("planted"):
         lines.append(
             f"  teacher {facts['teacher']}: {planted['n_planted']} errors planted, {planted['n_caught']} caught, {planted['n_slipped']} slipped through"
         )
     return "\n".join(lines)
-
-

@@ -29,7 +29,12 @@ def extract_sql(text: str) -> str:
 
 
 def score_answers(
-    items: pl.DataFrame, answers: pl.DataFrame, model: Model, training: pl.DataFrame, runner: SqlRunner, instances: Mapping[str, Sequence[str]]
+    items: pl.DataFrame,
+    answers: pl.DataFrame,
+    model: Model,
+    training: pl.DataFrame,
+    runner: SqlRunner,
+    instances: Mapping[str, Sequence[str]],
 ) -> pl.DataFrame:
     """Return eval_results for one model.
 

@@ -6,10 +6,10 @@ import dagster as dg
 import polars as pl
 
 from distill_assets.checks import blocking_keys
+from distill_assets.clients.journal import open_journal
 from distill_assets.clients.openai_chat import name_provider, name_teacher, plan_endpoint
 from distill_assets.config import RecipeFolder, read_secret
 from distill_assets.gates import require_gates
-from distill_assets.clients.journal import open_journal
 from distill_assets.generate.sampling import (
     REQUEST_FORMAT,
     build_generations,

@@ -17,9 +17,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
+from distill_assets.clients.journal import Journal
 from distill_assets.clients.openai_chat import Endpoint, ask_all
 from distill_assets.config import GenerateSpec, TeacherSpec
-from distill_assets.clients.journal import Journal
 from distill_assets.identity import make_id, unit_interval
 from distill_assets.prompts import Prompt, fill
 from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, build_frame
@@ -101,7 +101,9 @@ def generate_rows(
     Raises:
         TeacherError: the endpoint refused for good; what was answered is kept.
     """
-    replies = {p.request.request_id: journal.replies[p.request.request_id] for p in planned if p.request.request_id in journal.replies}
+    replies = {
+        p.request.request_id: journal.replies[p.request.request_id] for p in planned if p.request.request_id in journal.replies
+    }
     missing = [p.request for p in planned if p.request.request_id not in replies]
     reused = len(replies)
     if missing:
@@ -177,8 +179,8 @@ def _build_row(p: PlannedRequest, reply: ChatReply, prompt_id: str, teacher: str
 def build_planted_errors(replies: Iterable[ChatReply]) -> pl.DataFrame:
     """Return what the embedded teacher recorded of its own planted errors, apart from the answers."""
     rows = [
-        {"generation_id": name_generation(reply), "planted_error": str(reply.extra["planted_error"])}
+        {"generation_id": name_generation(reply), "planted_error": str((reply.extra or {})["planted_error"])}
         for reply in replies
-        if reply.extra.get("planted_error")
+        if (reply.extra or {}).get("planted_error")
     ]
     return build_frame(PLANTED_ERRORS, rows)

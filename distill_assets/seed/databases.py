@@ -22,9 +22,7 @@ from distill_assets.verifiers.sql.refill import refill_database
 REFILL_SEED = 101
 
 
-def prepare_databases(
-    workspace: Workspace, recipe: str, folder: Path, sources: dict[str, str], n_instances: int
-) -> pl.DataFrame:
+def prepare_databases(workspace: Workspace, recipe: str, folder: Path, sources: dict[str, str], n_instances: int) -> pl.DataFrame:
     """Build each database and its refilled instances; files that are there already are kept.
 
     Args:

@@ -47,7 +47,9 @@ def training_rows(dataset: pl.DataFrame) -> pl.DataFrame:
     """
     rows = dataset.filter(pl.col("split") == "train").select("sample_id", "prompt", "completion").sort("sample_id")
     if rows.is_empty():
-        raise NothingSurvivedError("training_dataset has no row in split 'train'. No checkpoint was replaced. Generate more samples.")
+        raise NothingSurvivedError(
+            "training_dataset has no row in split 'train'. No checkpoint was replaced. Generate more samples."
+        )
     return rows
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (phrases read best one a line)
 """The words under the grammar: forms of English, and a card's documentation read as phrases."""
 
 from __future__ import annotations

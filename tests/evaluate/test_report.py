@@ -73,7 +73,9 @@ def test_the_same_rows_give_the_same_bytes() -> None:
 
 
 def test_planted_errors_are_caught_or_slip_through() -> None:
-    judged = pl.DataFrame({"sample_id": list("abcde"), "sample_status": ["accepted", "rejected", "accepted", "unscored", "rejected"]})
+    judged = pl.DataFrame(
+        {"sample_id": list("abcde"), "sample_status": ["accepted", "rejected", "accepted", "unscored", "rejected"]}
+    )
     planted = pl.DataFrame({"generation_id": list("abd"), "planted_error": ["wrong_column", "broken_syntax", "broken_syntax"]})
     dataset = pl.DataFrame({"sample_id": ["a", "c"], "split": ["train", "heldout"]})
     found = count_planted(planted, judged, dataset)

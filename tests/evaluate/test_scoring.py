@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -69,9 +68,17 @@ def test_an_unanswered_item_counts_as_wrong_and_seen_values_come_from_the_train_
         }
     )  # fmt: skip
     answers = pl.DataFrame(
-        {"answer_key": ["k1"], "text": ["SELECT b FROM t WHERE a = 'x'"], "finish_reason": ["stop"], "n_prompt_tokens": [3], "n_completion_tokens": [4]}
+        {
+            "answer_key": ["k1"],
+            "text": ["SELECT b FROM t WHERE a = 'x'"],
+            "finish_reason": ["stop"],
+            "n_prompt_tokens": [3],
+            "n_completion_tokens": [4],
+        }
     )
-    training = pl.DataFrame({"sql": ["SELECT b FROM t WHERE a = 'x'", "SELECT b FROM t WHERE a = 'y'"], "split": ["train", "heldout"]})
+    training = pl.DataFrame(
+        {"sql": ["SELECT b FROM t WHERE a = 'x'", "SELECT b FROM t WHERE a = 'y'"], "split": ["train", "heldout"]}
+    )
     scored = score_answers(items, answers, Model("student", "s", "r"), training, runner, {"d": NAMES}).sort("item_id")
     assert scored["is_correct"].to_list() == [True, False]
     assert scored["error_kind"].to_list() == [None, "empty"]

@@ -91,6 +91,6 @@ def wait_for_state(training, n, child, limit_s=60.0):
     end = time.monotonic() + limit_s
     while time.monotonic() < end and child.poll() is None:
         sealed = [path for path in training.work_dir.glob("checkpoint-*") if (path / "manifest.json").exists()]
-        if sealed and max(int(path.name.split("-")[1]) for path in sealed ) >= 3 * n:
+        if sealed and max(int(path.name.split("-")[1]) for path in sealed) >= 3 * n:
             return
         time.sleep(0.02)

@@ -73,17 +73,11 @@ def test_refill_keeps_schema_drops_rows_and_changes_the_rest(dump, instances: di
                 assert now.values == was.values, f"{old.name}.{was.name}"
     rows, other = dump(source), dump(refilled)
     for table in rows:
-        assert (
-            not set(rows[table]) & set(other[table])
-            or len(set(rows[table]) & set(other[table])) < len(other[table]) / 4
-        )
+        assert not set(rows[table]) & set(other[table]) or len(set(rows[table]) & set(other[table])) < len(other[table]) / 4
 
 
 def _shape(schema) -> list:
-    return [
-        (t.name, t.doc, [(c.name, c.type, c.doc, c.is_primary_key, c.references) for c in t.columns])
-        for t in schema.tables
-    ]
+    return [(t.name, t.doc, [(c.name, c.type, c.doc, c.is_primary_key, c.references) for c in t.columns]) for t in schema.tables]
 
 
 @pytest.mark.parametrize("name", ["shop", "clinic", "bikeshare"])
@@ -94,9 +88,7 @@ def test_refilled_keys_are_valid(instances: dict[str, list[Path]], name: str) ->
                 for column in table.columns:
                     if column.references:
                         parent, key = column.references.split(".")
-                        lost = (
-                            f"SELECT count(*) FROM {table.name} WHERE {column.name} NOT IN (SELECT {key} FROM {parent})"
-                        )
+                        lost = f"SELECT count(*) FROM {table.name} WHERE {column.name} NOT IN (SELECT {key} FROM {parent})"
                         assert con.sql(lost).fetchall() == [(0,)]
 
 

@@ -62,9 +62,7 @@ def test_registry_offers_sql_first_and_refuses_others() -> None:
 
 
 @pytest.mark.parametrize(("name", "least"), [("holdout", 55), ("development", 22)])
-def test_every_shipped_gold_holds_on_three_instances(
-    recipe: Path, instances: dict[str, list[Path]], name: str, least: int
-) -> None:
+def test_every_shipped_gold_holds_on_three_instances(recipe: Path, instances: dict[str, list[Path]], name: str, least: int) -> None:
     items = read_items(recipe / f"{name}.jsonl")
     assert all(set(item) == {"database", "question", "gold_sql"} and all(item.values()) for item in items)
     for database in instances:
@@ -80,10 +78,7 @@ def test_every_shipped_gold_gives_a_value_as_shipped(recipe: Path, instances: di
 def test_no_question_is_shipped_twice(recipe: Path) -> None:
     files = ["holdout.jsonl", "development.jsonl", "seeds/questions.jsonl", "seeds/topics.jsonl"]
     rows = [row for name in files for row in read_items(recipe / name)]
-    texts = [
-        (row["database"], " ".join(row.get("question", row.get("text", "")).lower().strip(" ?.!").split()))
-        for row in rows
-    ]
+    texts = [(row["database"], " ".join(row.get("question", row.get("text", "")).lower().strip(" ?.!").split())) for row in rows]
     assert len(set(texts)) == len(texts)
 
 

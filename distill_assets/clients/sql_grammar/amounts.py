@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (phrases read best one a line)
 """Numbers in conditions: thresholds people choose and how they compare.
 
 Belongs here: drawing a comparison on a numeric column, and its phrases. Does not belong here:

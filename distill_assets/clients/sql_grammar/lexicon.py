@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (phrases read best one a line)
 """A schema card read as words: what each table, column and key is called and what it means.
 
 Belongs here: parsing names and documentation into nouns, clauses, units and notes, once per card.

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (phrases read best one a line)
 """What kinds of column there are, and how people talk about each.
 
 Belongs here: families of meaning (a price, a duration, a town, a maker) found by the words of a

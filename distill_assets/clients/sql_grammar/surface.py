@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (phrases read best one a line)
 """How a question is typed: case, punctuation, politeness, slips.
 
 Belongs here: changes of form that leave the meaning alone. Does not belong here: wording of intents.

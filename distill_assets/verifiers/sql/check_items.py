@@ -51,9 +51,7 @@ def check_gold(items: Iterable[Mapping[str, str]], instances: Mapping[str, Seque
             if not any(result.failure for result in results):
                 is_same = all(results_equal(results[0], other, False) for other in results[1:])
                 differing.setdefault(name, []).append(not is_same)
-    return problems + [
-        found for name, flags in differing.items() for found in _find_sameness(name, flags, instances[name])
-    ]
+    return problems + [found for name, flags in differing.items() for found in _find_sameness(name, flags, instances[name])]
 
 
 def _find_faults(results: Sequence[QueryResult]) -> list[str]:

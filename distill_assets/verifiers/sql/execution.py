@@ -84,9 +84,7 @@ class SqlRunner:
             DatabaseSourceError: when the runner holds no such database.
         """
         if database not in self._databases:
-            raise DatabaseSourceError(
-                f"no database '{database}' here (known: {', '.join(self._databases)}). Nothing was run."
-            )
+            raise DatabaseSourceError(f"no database '{database}' here (known: {', '.join(self._databases)}). Nothing was run.")
         if len(sql) > MAX_SQL_CHARS:
             return QueryResult(failure="too_large", reason=f"query of {len(sql)} characters (at most {MAX_SQL_CHARS})")
         with self._lock:
@@ -152,9 +150,7 @@ class SqlRunner:
             answer = {"error": repr(error)}
         if not answer.get("ready"):
             self._kill()
-            raise DatabaseSourceError(
-                f"databases {', '.join(self._databases)} cannot be opened safely: {answer['error']}"
-            )
+            raise DatabaseSourceError(f"databases {', '.join(self._databases)} cannot be opened safely: {answer['error']}")
 
     def _kill(self) -> None:
         child, self._child = self._child, None

@@ -33,9 +33,7 @@ def build_database(source: Path, target: Path) -> None:
     """
     build = _BUILDERS.get(source.suffix.lower())
     if build is None:
-        raise DatabaseSourceError(
-            f"{source}: unknown kind '{source.suffix}' (known: {', '.join(_BUILDERS)}). {UNTOUCHED}"
-        )
+        raise DatabaseSourceError(f"{source}: unknown kind '{source.suffix}' (known: {', '.join(_BUILDERS)}). {UNTOUCHED}")
     if not source.is_file():
         raise DatabaseSourceError(f"{source}: no such file. {UNTOUCHED} Correct the path in recipe.yaml.")
     with written_beside(target) as draft:
@@ -57,9 +55,7 @@ def _copy_duckdb(source: Path, draft: Path) -> None:
     import duckdb
 
     if source.with_name(source.name + ".wal").exists():
-        raise DatabaseSourceError(
-            f"{source} has an unmerged log beside it. {UNTOUCHED} CHECKPOINT it and close its writer."
-        )
+        raise DatabaseSourceError(f"{source} has an unmerged log beside it. {UNTOUCHED} CHECKPOINT it and close its writer.")
     shutil.copyfile(source, draft)
     try:
         duckdb.connect(str(draft), read_only=True).close()

@@ -29,9 +29,7 @@ def written_beside(target: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
         yield draft
         if log.exists():
-            raise DatabaseSourceError(
-                f"{draft} was not checkpointed; {target} was not replaced. Close every connection to it."
-            )
+            raise DatabaseSourceError(f"{draft} was not checkpointed; {target} was not replaced. Close every connection to it.")
         with draft.open("rb+") as handle:
             os.fsync(handle.fileno())
         draft.replace(target)

@@ -141,9 +141,7 @@ def _refill_table(con, table: _Table, seed: int) -> None:
     )
     left = insert_layers(con, f"new.main.{quote_name(table.name)}", "refilled", table.columns, table.own_links)
     if left:
-        raise DatabaseSourceError(
-            f"table {table.name}: {left} rows refer to each other in a ring. Nothing was written."
-        )
+        raise DatabaseSourceError(f"table {table.name}: {left} rows refer to each other in a ring. Nothing was written.")
 
 
 def _keep_rows(con, table: _Table, seed: int) -> int:

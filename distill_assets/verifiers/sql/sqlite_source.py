@@ -66,15 +66,10 @@ def _copy_table(old: sqlite3.Connection, new, table: SqliteTable) -> None:
     casts = ", ".join(f"CAST({quote_name(n)} AS {t}) AS {quote_name(n)}" for n, t in zip(names, types, strict=True))
     new.execute(f"CREATE OR REPLACE TEMP TABLE typed AS SELECT {casts} FROM staged ORDER BY rowid")
     has_key = bool(table.primary_key) and _keeps_key(new, table.primary_key)
-    links = [
-        link for link in table.links if _keeps_link(new, table, link, dict(zip(names, types, strict=True)), has_key)
-    ]
+    links = [link for link in table.links if _keeps_link(new, table, link, dict(zip(names, types, strict=True)), has_key)]
     body = [f"{quote_name(n)} {t}" for n, t in zip(names, types, strict=True)]
     body += [f"PRIMARY KEY ({_listed(table.primary_key)})"] if has_key else []
-    body += [
-        f"FOREIGN KEY ({_listed(k.columns)}) REFERENCES {quote_name(k.target)} ({_listed(k.target_columns)})"
-        for k in links
-    ]
+    body += [f"FOREIGN KEY ({_listed(k.columns)}) REFERENCES {quote_name(k.target)} ({_listed(k.target_columns)})" for k in links]
     new.execute(f"CREATE TABLE {quote_name(table.name)} ({', '.join(body)})")
     own = [(link.columns[0], link.target_columns[0]) for link in links if link.target == table.name]
     insert_layers(new, quote_name(table.name), "typed", names, own)
@@ -84,16 +79,13 @@ def _stage_rows(old: sqlite3.Connection, new, table: SqliteTable) -> None:
     """Write the rows as text (BLOB columns as bytes) to the temporary table `staged`."""
     kinds = ["BLOB" if column.type == "BLOB" else "VARCHAR" for column in table.columns]
     names = [quote_name(column.name) for column in table.columns]
-    new.execute(
-        f"CREATE OR REPLACE TEMP TABLE staged ({', '.join(f'{n} {k}' for n, k in zip(names, kinds, strict=True))})"
-    )
+    new.execute(f"CREATE OR REPLACE TEMP TABLE staged ({', '.join(f'{n} {k}' for n, k in zip(names, kinds, strict=True))})")
     wanted = ", ".join(f"CAST({n} AS BLOB)" if k == "BLOB" else n for n, k in zip(names, kinds, strict=True))
     rows = old.execute(f"SELECT {wanted} FROM {quote_name(table.name)}")
     slots = ", ".join(f"unnest(${i}::{kind}[])" for i, kind in enumerate(kinds, 1))
     while chunk := rows.fetchmany(CHUNK_ROWS):
         lists = [
-            [_as_staged(value, kind) for value in values]
-            for values, kind in zip(zip(*chunk, strict=True), kinds, strict=True)
+            [_as_staged(value, kind) for value in values] for values, kind in zip(zip(*chunk, strict=True), kinds, strict=True)
         ]
         new.execute(f"INSERT INTO staged SELECT {slots}", lists)
 

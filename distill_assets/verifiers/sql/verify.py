@@ -42,9 +42,7 @@ class SqlVerifier:
                 return _failed_to_run(instance, found)
             if not results_equal(expected, found, is_ordered(gold)):
                 return Verdict("failed", 0.0, f"another result on {instance}", _contrast(instance, expected, found))
-        return Verdict(
-            "passed", 1.0, f"equal results on {len(self._instances)} instances", {"instances": list(self._instances)}
-        )
+        return Verdict("passed", 1.0, f"equal results on {len(self._instances)} instances", {"instances": list(self._instances)})
 
     def _verify_alone(self, answer: str) -> Verdict:
         has_value = False

@@ -73,7 +73,7 @@ def _limit_process(memory_mb: int) -> None:
     """Cap memory, forbid writing to any file and dumping core."""
     limits = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
     if sys.platform == "linux":
-        with open("/proc/self/statm") as handle:
+        with open("/proc/self/statm") as handle:  # noqa: PTH123 - a file descriptor has no path
             used = int(handle.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         limits[resource.RLIMIT_AS] = used + (memory_mb << 20) + SPARE_BYTES
     for kind, value in limits.items():
