@@ -20,6 +20,7 @@ import signal
 import sys
 from datetime import date, time
 from decimal import Decimal
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 SPARE_BYTES = 512 << 20  # address space beyond DuckDB's own limit: results on their way out, stacks
@@ -73,7 +74,7 @@ def _limit_process(memory_mb: int) -> None:
     """Cap memory, forbid writing to any file and dumping core."""
     limits = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
     if sys.platform == "linux":
-        with open("/proc/self/statm") as handle:  # noqa: PTH123 - a file descriptor has no path
+        with Path("/proc/self/statm").open(encoding="ascii") as handle:
             used = int(handle.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         limits[resource.RLIMIT_AS] = used + (memory_mb << 20) + SPARE_BYTES
     for kind, value in limits.items():
