@@ -90,11 +90,11 @@ class TrainSpec(Spec):
 
     epochs: int = Field(1, ge=1, le=100)
     batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(7e-4, gt=0)
+    learning_rate: float = Field(4e-4, gt=0)
     warmup_frac: float = Field(0.05, ge=0, lt=1)
     max_length: int = Field(256, ge=16)
-    frozen_frac: float = Field(0.5, ge=0, lt=1)
-    save_every_steps: int = Field(80, ge=1)
+    frozen_frac: float = Field(0.1, ge=0, lt=1)
+    save_every_steps: int = Field(90, ge=1)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 17
 
