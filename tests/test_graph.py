@@ -74,6 +74,8 @@ def test_a_first_run_builds_every_asset_once_and_the_next_one_builds_nothing(wor
     report = json.loads((Path(str(world.value("eval_report", "path"))).parent / "report.json").read_text())
     assert report["headline"]["n_holdout"] == 6
     assert report["facts"]["teacher"].startswith("embedded/sql-grammar@")
+    checkpoint = Path(str(world.value("student_checkpoint", "path")))
+    assert json.loads((checkpoint.parent / f"{checkpoint.name}.report" / "report.json").read_text()) == report
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         report = build_report(results, facts)
         manifest = facts.pop("manifest")
         figures = draw_figures(report.data, manifest["training"]["history"])
-        target = _write_report(workspace, recipe.name, report, figures)
+        target = _write_report(workspace, recipe.name, facts["versions"]["student_checkpoint"], report, figures)
         return _publish_report(target, report, figures)
 
     return [eval_results, eval_report]
@@ -138,16 +138,17 @@ def _gather_facts(
     }
 
 
-def _write_report(workspace: Workspace, recipe: str, report: EvalReport, figures: dict[str, bytes]) -> Path:
-    """Write markdown, JSON, summary and pictures into a folder named by the report's content."""
+def _write_report(workspace: Workspace, recipe: str, checkpoint_id: str, report: EvalReport, figures: dict[str, bytes]) -> Path:
+    """Write markdown, JSON, summary and pictures: into a folder named by their content, and beside the checkpoint."""
     data = json.dumps(report.data, indent=1, sort_keys=True, ensure_ascii=False)
-    target = workspace.folder("reports", recipe) / hash_text(data)[:32]
-    for name, png in figures.items():
-        write_bytes(target / f"{name}.png", png)
     pictures = "\n\n".join(f"![{name}]({name}.png)" for name in figures)
-    write_text(target / "report.json", data)
-    write_text(target / "summary.txt", report.summary)
-    write_text(target / "report.md", f"{report.markdown}\n## Pictures\n\n{pictures}\n")
+    target = workspace.folder("reports", recipe) / hash_text(data)[:32]
+    for folder in (target, workspace.folder("checkpoints", recipe) / f"{checkpoint_id}.report"):
+        for name, png in figures.items():
+            write_bytes(folder / f"{name}.png", png)
+        write_text(folder / "report.json", data)
+        write_text(folder / "summary.txt", report.summary)
+        write_text(folder / "report.md", f"{report.markdown}\n## Pictures\n\n{pictures}\n")
     return target
 
 
