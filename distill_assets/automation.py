@@ -98,8 +98,18 @@ def find_causes(instance: dg.DagsterInstance, graph, key: dg.AssetKey) -> list[s
     return causes
 
 
+def waits_for_ancestor(instance: dg.DagsterInstance, graph, key: dg.AssetKey) -> bool:
+    """True while something above the asset is out of date.
+
+    The report reads early tables directly; without this it would be rebuilt once when they change, and
+    again when the student between them has followed.
+    """
+    ancestors = (ancestor for ancestor in graph.get_ancestor_asset_keys(key) if graph.get(ancestor).is_materializable)
+    return any(find_causes(instance, graph, ancestor) for ancestor in ancestors)
+
+
 class OutOfDate(dg.AutomationCondition):
-    """True while `find_causes` finds one."""
+    """True while `find_causes` finds one and nothing above is out of date."""
 
     @property
     def name(self) -> str:
@@ -108,7 +118,8 @@ class OutOfDate(dg.AutomationCondition):
 
     def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:
         """Select the asset when it is out of date."""
-        is_hit = bool(find_causes(context.asset_graph_view.instance, context.asset_graph, context.key))
+        instance, graph = context.asset_graph_view.instance, context.asset_graph
+        is_hit = bool(find_causes(instance, graph, context.key)) and not waits_for_ancestor(instance, graph, context.key)
         return dg.AutomationResult(context, context.candidate_subset if is_hit else context.get_empty_subset())
 
 
