@@ -36,6 +36,12 @@ LIBRARIES = (
     "trl",
 )
 MIN_FREE_BYTES = 2 << 30
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 class Diagnosis(NamedTuple):
@@ -46,11 +52,9 @@ class Diagnosis(NamedTuple):
     words: str
 
 
-def find_lost_runs(instance: dg.DagsterInstance, recipe: str | None = None) -> list[dg.DagsterRun]:
-    """Runs that are STARTED although their process is gone."""
-    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING])
-    runs = instance.get_runs(filters)
-    return [run for run in runs if _is_lost(instance, run) and (recipe is None or _is_of(run, recipe))]
+def find_lost_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that have not ended although their process is gone."""
+    return [run for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)) if _is_lost(instance, run)]
 
 
 def _is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
@@ -68,17 +72,24 @@ def _find_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | Non
     return None
 
 
-def _is_of(run: dg.DagsterRun, recipe: str) -> bool:
-    return any(key.path[0] == recipe for key in run.asset_selection or ()) or recipe in run.job_name
-
-
-def reap_runs(instance: dg.DagsterInstance, recipe: str | None = None) -> list[str]:
-    """Mark lost runs as failed, free their pool slots, and return their ids."""
-    lost = find_lost_runs(instance, recipe)
+def reap_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark lost runs as failed, free the pool slots that no run will free any more, and return the lost runs' ids."""
+    lost = find_lost_runs(instance)
     for run in lost:
         instance.report_run_failed(run, "The run's process is gone (distill doctor --reap).")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    _free_slots(instance)
     return [run.run_id for run in lost]
+
+
+def _free_slots(instance: dg.DagsterInstance) -> None:
+    """Free the slots of runs that have ended or are unknown: one that is killed just after its end leaves them, too."""
+    storage = instance.event_log_storage
+    for pool in storage.get_concurrency_keys():
+        info = storage.get_concurrency_info(pool)
+        for run_id in {*info.active_run_ids, *info.pending_run_ids}:
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                storage.free_concurrency_slots_for_run(run_id)
 
 
 def examine(instance: dg.DagsterInstance, folders: list[RecipeFolder]) -> list[Diagnosis]:

@@ -46,7 +46,7 @@ def run_recipe(folder: RecipeFolder, instance: dg.DagsterInstance, select: list[
     """
     name = folder.recipe.name
     with hold_lock(home_folder() / "locks" / f"{name}.lock", holder_name(f"distill run {name}")):
-        for reaped in reap_runs(instance, name):
+        for reaped in reap_runs(instance):
             say(f"run {reaped[:8]} had lost its process; it is marked as failed")
         defs = build_definitions([folder])
         job = defs.resolve_implicit_global_asset_job_def()

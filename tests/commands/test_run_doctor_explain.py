@@ -116,3 +116,17 @@ def test_a_home_that_cannot_be_written_is_a_clear_error(tmp_path: Path, scenario
     assert "set DISTILL_HOME to another folder" in output
     assert blocked.read_text() == "in the way"
     assert os.environ.get("DAGSTER_HOME") is None or "file" in os.environ["DAGSTER_HOME"]
+
+
+def test_a_pool_slot_of_a_run_that_ended_or_is_unknown_is_freed_and_that_of_a_living_one_is_not(home: Path) -> None:
+    instance = open_instance()
+    storage = instance.event_log_storage
+    ended, living = (instance.create_run_for_job(dg.GraphDefinition(name="any").to_job()) for _ in range(2))
+    instance.report_run_failed(ended)
+    for number, run_id in enumerate([ended.run_id, living.run_id, "f" * 8]):
+        pool = f"pool{number}"
+        storage.initialize_concurrency_limit_to_default(pool)
+        assert storage.claim_concurrency_slot(pool, run_id, "step").is_claimed
+    assert reap_runs(instance) == []
+    holders = {run_id for pool in storage.get_concurrency_keys() for run_id in storage.get_concurrency_info(pool).active_run_ids}
+    assert holders == {living.run_id}
