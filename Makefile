@@ -13,7 +13,7 @@ distill: base-model  ## run the graph: only what changed is generated and traine
 	@$(BIN)/distill run
 
 test: install-dev base-model  ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ui: base-model  ## open Dagster on loopback
 	@$(BIN)/distill ui

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,30 +109,37 @@ def measure(root: Path, kills: int, target: str, seed: int) -> dict[str, Any]:
         "equal_rounds": 0,
         "orphans": 0,
         "failed_reruns": 0,
+        "failures": [],
         "calm_s": round(calm_s, 1),
     }
+    moments: list[float] = []
     while out["kills"] < kills:
         process = start(recipe, home)
         span_s = 6.0 if target == "child" else calm_s
-        killed = kill_somewhere(process, home, target, source.uniform(0.2, span_s))
+        moments.append(round(source.uniform(0.2, span_s), 2))
+        killed = kill_somewhere(process, home, target, moments[-1])
         _, words = process.communicate(timeout=RUN_LIMIT_S)
         orphans = wait_for_none(home, process.pid)
         out["orphans"] += len(orphans)
         if killed and process.returncode:
             out["kills"] += 1
             continue
-        if process.returncode:
-            out["failed_reruns"] += 1
-            print(words.decode(), file=sys.stderr)
-        out["rounds"] += 1
-        out["equal_rounds"] += _outcome(recipe, home) == expected
+        _close_round(out, process.returncode, words, moments, lambda: _outcome(recipe, home) == expected)
+        moments.clear()
         shutil.rmtree(home)
     last = start(recipe, home)
-    last.communicate(timeout=RUN_LIMIT_S)
-    out["rounds"] += 1
-    out["failed_reruns"] += bool(last.returncode)
-    out["equal_rounds"] += not last.returncode and _outcome(recipe, home) == expected
+    _, words = last.communicate(timeout=RUN_LIMIT_S)
+    _close_round(out, last.returncode, words, moments, lambda: _outcome(recipe, home) == expected)
     return out
+
+
+def _close_round(out: dict[str, Any], code: int, words: bytes, moments: list[float], is_equal: Callable[[], bool]) -> None:
+    """Count a round whose last run was left alone, and keep what a failed one said."""
+    out["rounds"] += 1
+    out["equal_rounds"] += not code and is_equal()
+    if code:
+        out["failed_reruns"] += 1
+        out["failures"].append({"after_kills_at_s": list(moments), "said": words.decode(errors="replace")})
 
 
 def _outcome(recipe: Path, home: Path) -> dict[str, Any]:

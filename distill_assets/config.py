@@ -137,6 +137,7 @@ SCALES: dict[str, dict[str, dict[str, Any]]] = {
         "curate": {"max_samples": 400, "heldout_frac": 0.1},
         "student": {
             "base_model": "tiny",
+            "threads": 1,
             "train": {"epochs": 1, "batch_size": 16, "learning_rate": 3e-3, "save_every_steps": 5},
         },
         "evaluate": {"max_synthetic_items": 20, "max_new_tokens": 24},

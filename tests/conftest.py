@@ -28,3 +28,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def scenario(tmp_path: Path) -> RecipeFolder:
     """The awkward little recipe of scenario.py."""
     return write_scenario(tmp_path / "recipe")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that the last worker is not left alone with them."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
