@@ -55,7 +55,7 @@ def test_a_killed_run_is_found_lost_and_reaped(home: Path, scenario: RecipeFolde
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert [lost.run_id for lost in find_lost_runs(instance)] == [run.run_id]
-    code, output = distill("doctor", "--reap", "--recipe", str(scenario.path))
+    _code, output = distill("doctor", "--reap", "--recipe", str(scenario.path))
     assert "1 lost runs marked as failed" in output and run.run_id in output
     assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
     assert reap_runs(instance) == []
@@ -78,7 +78,9 @@ def test_explain_tells_the_past_of_a_kept_and_of_a_dropped_sample(home: Path, sc
     listed = query_tables(scenario, open_instance(), None)
     assert "training_dataset" in listed and "eval_results" not in listed
     for table, fate in (("training_dataset", "fate       in training_dataset"), ("dropped_samples", "fate       dropped: ")):
-        _, ids = distill("sql", f"copy (select min(sample_id) from {table}) to '{home}/id.csv' (header false)", "--recipe", str(scenario.path))
+        distill(
+            "sql", f"copy (select min(sample_id) from {table}) to '{home}/id.csv' (header false)", "--recipe", str(scenario.path)
+        )
         sample_id = (home / "id.csv").read_text().strip()
         code, output = distill("explain", sample_id, "--recipe", str(scenario.path))
         assert code == 0, output
@@ -106,7 +108,9 @@ def test_wrong_usage_is_told_clearly(home: Path, arguments: tuple[str, ...], exp
     assert "Traceback" not in output
 
 
-def test_a_home_that_cannot_be_written_is_a_clear_error(tmp_path: Path, scenario: RecipeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_be_written_is_a_clear_error(
+    tmp_path: Path, scenario: RecipeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     monkeypatch.setenv("DISTILL_HOME", str(blocked))
