@@ -28,10 +28,30 @@ AGGREGATE_WORDS = {
     "SUM": r"\b(total|totals|sum|altogether|combined|overall|in all)\b",
 }
 COMPARISON_WORDS = {
-    "more": r"(?<!no )(?<!not )\b(more than|over|above|greater than|at least|or more|exceed\w*|higher than|longer than|larger than|bigger than)\b",
-    "less": r"(?<!no )(?<!not )\b(less than|under|below|fewer than|at most|or less|or fewer|up to|lower than|shorter than|smaller than|cheaper than)\b",
+    "more": (
+        r"(?<!no )(?<!not )\b(more than|over|above|greater than|at least|or more|exceed\w*|higher than|longer than|"
+        r"larger than|bigger than|since|after)\b"
+    ),
+    "less": (
+        r"(?<!no )(?<!not )\b(less than|under|below|fewer than|at most|or less|or fewer|up to|lower than|shorter than|"
+        r"smaller than|cheaper than|before|prior to)\b"
+    ),
 }
 COMPARISON_SIGNS = {"more": r">", "less": r"<"}
+# Words of rank in one direction only: "oldest" is the greatest age and the smallest year of birth.
+RANK_WORDS = {
+    "most": r"\b(highest(?![ -]rank)|largest|biggest|greatest|most(?! (?:affordable|junior))|top|maximum|newest|latest|priciest)\b",
+    "least": r"\b(lowest(?![ -]rank)|smallest|fewest|cheapest|bottom|minimum|earliest|(?<!at )least)\b",
+}
+NEGATION = (
+    r"\b(not|no|non|none|never|nothing|nobody|without|except|excluding|exclude|excludes|other|"
+    r"besides|apart|aside|but|outside|lack\w*|missing|un\w+|zero|neither|cannot|anything|anyone|rather|different|minus)\b|n['’]?t\b"
+)
+STRONG_NEGATION = (
+    r"\b(except|excluding|other than|besides|apart from|never|without|"
+    r"(?<!or )(?<!if )not (?!only|more|less|over|under|above|below|fewer|later|earlier))\b"
+)
+NEGATED = r"<>|!=|\bNOT\b|\bNULL\b|\bEXCEPT\b|\bFALSE\b|= 0\b"
 STEM_CHARS = 4
 SMALL_NUMBERS = ("0", "1")
 
@@ -101,6 +121,38 @@ def check_comparison(question: str, trace: str, sql: str, spec: JudgeSpec) -> st
     return None
 
 
+def check_rank(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """The highest few are sorted downwards, the lowest few upwards; a question that names both is left alone."""
+    said = {name for name, words in RANK_WORDS.items() if re.search(words, question, re.IGNORECASE)}
+    order = re.search(r"\bORDER BY\b((?:(?!ORDER BY).)+?)\bLIMIT\b", sql, re.IGNORECASE | re.DOTALL)
+    if len(said) != 1 or not order:
+        return None
+    is_descending = bool(re.search(r"\bDESC\b", order[1], re.IGNORECASE))
+    if is_descending == (said == {"most"}):
+        return None
+    return f"the question asks for the {said.pop()}, the query sorts {'downwards' if is_descending else 'upwards'}"
+
+
+def check_negation(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """What the query leaves out, the question leaves out, and the reverse."""
+    body = re.sub(r"'(?:[^']|'')*'", "''", sql)
+    if re.search(r"<>|!=|\bNOT (?!NULL)", re.sub(r"\bIS NOT NULL\b", "", body)) and not re.search(
+        NEGATION, question, re.IGNORECASE
+    ):
+        return "the query leaves something out, the question does not"
+    if re.search(STRONG_NEGATION, question, re.IGNORECASE) and not re.search(NEGATED, body):
+        return "the question leaves something out, the query does not"
+    return None
+
+
+def check_answer(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+    """The query returns more than the one value that it filters by."""
+    chosen = re.match(r"SELECT\s+(?:DISTINCT\s+)?([\w.\"]+)\s+FROM\b", sql, re.IGNORECASE)
+    if chosen and re.search(rf"(?<![\w.\"]){re.escape(chosen[1])} = ", sql.partition("WHERE")[2]) and " OR " not in sql:
+        return f"the query returns {chosen[1]}, whose one value it filters by"
+    return None
+
+
 def check_trace(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
     """The aggregates that the reasoning names in capitals are those of the query."""
     pattern = r"\b(COUNT|SUM|AVG|MIN|MAX)\b"
@@ -116,5 +168,8 @@ RULES: dict[str, Rule] = {
     "literals_named": check_literals,
     "aggregate_named": check_aggregate,
     "comparison_agrees": check_comparison,
+    "rank_agrees": check_rank,
+    "negation_agrees": check_negation,
+    "answer_is_open": check_answer,
     "trace_agrees": check_trace,
 }

@@ -20,7 +20,7 @@ from distill_assets.judge.heuristics import RULES
 from distill_assets.tables import VERDICTS, build_frame
 from distill_assets.verifiers.registry import Verifier
 
-HEURISTICS = "heuristics@2"
+HEURISTICS = "heuristics@3"
 SQL_EXECUTION = "sql_execution@1"
 ANSWERED = "answered"
 

@@ -116,3 +116,51 @@ def test_the_reasoning_speaks_of_the_querys_aggregates(trace: str, sql: str, is_
 )
 def test_a_comparison_the_other_way_round_is_caught(question: str, sql: str, is_caught: bool) -> None:
     assert (RULES["comparison_agrees"](question, "", sql, JudgeSpec()) is not None) == is_caught
+
+
+@pytest.mark.parametrize(
+    ("question", "sql", "is_caught"),
+    [
+        ("the 6 users with the highest balance", "SELECT n FROM r ORDER BY credit LIMIT 6", True),
+        ("the 6 users with the highest balance", "SELECT n FROM r ORDER BY credit DESC LIMIT 6", False),
+        ("cheapest lamp", "SELECT n FROM p ORDER BY price DESC LIMIT 1", True),
+        ("the cheapest of the newest lamps", "SELECT n FROM p ORDER BY price DESC LIMIT 1", False),
+        ("most affordable lamp", "SELECT n FROM p ORDER BY price LIMIT 1", False),
+        ("the oldest patients", "SELECT n FROM p ORDER BY born LIMIT 3", False),
+        ("trips of at least 3 km, the longest one", "SELECT id FROM t ORDER BY km DESC LIMIT 1", False),
+        ("orders sorted by the highest price", "SELECT id FROM o ORDER BY price", False),
+    ],
+)
+def test_a_ranking_the_other_way_round_is_caught(question: str, sql: str, is_caught: bool) -> None:
+    assert (RULES["rank_agrees"](question, "", sql, SPEC) is not None) == is_caught
+
+
+@pytest.mark.parametrize(
+    ("question", "sql", "is_caught"),
+    [
+        ("trips from Opera House", "SELECT id FROM t WHERE name <> 'Opera House'", True),
+        ("trips that are not from Opera House", "SELECT id FROM t WHERE name <> 'Opera House'", False),
+        ("orders not paid by gift card", "SELECT id FROM o WHERE payment = 'gift card'", True),
+        ("no more than 5 stars", "SELECT id FROM t WHERE stars <= 5", False),
+        ("not more than 5 stars", "SELECT id FROM t WHERE stars <= 5", False),
+        ("bikes without a trip", "SELECT n FROM b WHERE id IN (SELECT bike_id FROM t)", True),
+        ("bikes that don't have charging", "SELECT n FROM b WHERE NOT has_charging", False),
+        ("insurers of patients", "SELECT insurer FROM p WHERE insurer IS NOT NULL", False),
+    ],
+)
+def test_an_exclusion_that_only_one_side_has_is_caught(question: str, sql: str, is_caught: bool) -> None:
+    assert (RULES["negation_agrees"](question, "", sql, SPEC) is not None) == is_caught
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_caught"),
+    [
+        ("SELECT c.segment FROM c WHERE c.segment = 'student'", True),
+        ("SELECT DISTINCT segment FROM c WHERE segment = 'student' AND b = 1", True),
+        ("SELECT c.name FROM c WHERE c.segment = 'student'", False),
+        ("SELECT c.segment FROM c WHERE c.segment = 'a' OR c.b = 2", False),
+        ("SELECT c.segment FROM c WHERE c.seg = 'a'", False),
+    ],
+)
+def test_a_query_that_returns_what_it_filters_by_is_caught(sql: str, is_caught: bool) -> None:
+    assert (RULES["answer_is_open"]("which customers are students", "", sql, SPEC) is not None) == is_caught
