@@ -51,8 +51,7 @@ def gate_problems(instance: dg.DagsterInstance, check_keys: list[dg.AssetCheckKe
         last = instance.get_latest_materialization_event(key.asset_key)
         if last is None:
             continue
-        record = instance.get_latest_asset_check_evaluation_record(key)
-        evaluation = record.evaluation if record else None
+        evaluation = _read_evaluation(instance, key)
         name = f"{key.asset_key.to_user_string()}:{key.name}"
         if evaluation is None:
             problems.append(f"{name} was never evaluated")
@@ -61,6 +60,24 @@ def gate_problems(instance: dg.DagsterInstance, check_keys: list[dg.AssetCheckKe
         elif _is_stale(instance, key.asset_key, evaluation):
             problems.append(f"{name} was evaluated for an older materialization")
     return problems
+
+
+def find_unchecked(instance: dg.DagsterInstance, check_keys: list[dg.AssetCheckKey]) -> set[dg.AssetKey]:
+    """Assets whose latest materialization one of the checks has not judged, such as after a run that was killed."""
+    unchecked = set()
+    for key in check_keys:
+        evaluation = _read_evaluation(instance, key)
+        is_there = instance.get_latest_materialization_event(key.asset_key) is not None
+        if is_there and (evaluation is None or _is_stale(instance, key.asset_key, evaluation)):
+            unchecked.add(key.asset_key)
+    return unchecked
+
+
+def _read_evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+    """The check's latest evaluation; None too when the latest run only planned one and died before."""
+    record = instance.get_latest_asset_check_evaluation_record(key)
+    found = record.evaluation if record else None
+    return found if isinstance(found, dg.AssetCheckEvaluation) else None
 
 
 def _is_stale(instance: dg.DagsterInstance, key: dg.AssetKey, evaluation: dg.AssetCheckEvaluation) -> bool:

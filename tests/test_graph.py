@@ -164,6 +164,17 @@ def test_checks_that_never_ran_are_no_green_light(world: World) -> None:
     assert not alone.success
     assert "older materialization" in _failure_text(alone)
 
+    # A run that planned the checks and died leaves a plan where an evaluation would be.
+    checks = {check for check in job.asset_layer.asset_graph.asset_check_keys if check.asset_key == key}
+    world.instance.create_run_for_job(job.get_subset(asset_selection={key}, asset_check_selection=checks))
+    alone = _materialize_alone(world, "raw_generations")
+    assert not alone.success
+    assert "seed_corpus:shape was never evaluated" in _failure_text(alone)
+
+    made_up = world.run("raw_generations")
+    assert made_up.errors == []
+    assert "seed_corpus" not in {name for wave in made_up.waves for name in wave}
+
 
 def _raise_minimum(path: Path) -> Path:
     file = path / "recipe.yaml"

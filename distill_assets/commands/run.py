@@ -23,7 +23,7 @@ from distill_assets.commands.liveness import HOST_TAG, process_name
 from distill_assets.config import RecipeFolder, home_folder
 from distill_assets.definitions import build_definitions
 from distill_assets.errors import DistillError
-from distill_assets.gates import asset_key, gate_problems
+from distill_assets.gates import asset_key, find_unchecked, gate_problems
 from distill_assets.storage import hold_lock
 from distill_assets.tables import TABLES
 
@@ -55,6 +55,8 @@ def run_recipe(folder: RecipeFolder, instance: dg.DagsterInstance, select: list[
         waves: list[list[str]] = []
         while True:
             report_files(folder, instance)
+            if errors := _check_unchecked(job, instance, folder, wanted, graph):
+                return RunReport(waves, errors)
             wave = plan_wave(instance, graph, wanted)
             if not wave:
                 return RunReport(waves, _unchecked(instance, folder, wanted))
@@ -91,8 +93,22 @@ def plan_wave(instance: dg.DagsterInstance, graph, wanted: set[dg.AssetKey]) -> 
     return wave
 
 
-def _run_wave(job, instance: dg.DagsterInstance, wave: list[dg.AssetKey], graph) -> list[str]:
-    checks = {key for key in graph.asset_check_keys if key.asset_key in wave}
+def _check_unchecked(job, instance: dg.DagsterInstance, folder: RecipeFolder, wanted: set[dg.AssetKey], graph) -> list[str]:
+    """Judge what a killed run materialized and did not live to check; nothing below could read it."""
+    fresh = {key for key in wanted if not find_causes(instance, graph, key)}
+    unchecked = find_unchecked(instance, _blocking_keys(folder, fresh))
+    return _run_wave(job, instance, [], graph, unchecked) if unchecked else []
+
+
+def _blocking_keys(folder: RecipeFolder, keys: set[dg.AssetKey]) -> list[dg.AssetCheckKey]:
+    return blocking_keys(folder.recipe, sorted(key.path[-1] for key in keys if key.path[-1] in TABLES))
+
+
+def _run_wave(
+    job, instance: dg.DagsterInstance, wave: list[dg.AssetKey], graph, checked: set[dg.AssetKey] | None = None
+) -> list[str]:
+    """Run the assets and their checks, and only the checks of what is in `checked`; return the errors."""
+    checks = {key for key in graph.asset_check_keys if key.asset_key in {*wave, *(checked or ())}}
     subset = job.get_subset(asset_selection=set(wave), asset_check_selection=checks)
     result = subset.execute_in_process(
         run_config={"loggers": {"console": {}}},  # run_log's; without this Dagster prints every engine event
@@ -116,5 +132,4 @@ def _show_failure(event) -> str:
 
 def _unchecked(instance: dg.DagsterInstance, folder: RecipeFolder, wanted: set[dg.AssetKey]) -> list[str]:
     """Blocking checks that are not green although everything is fresh, such as after a failed gate."""
-    tables = [key.path[-1] for key in wanted if key.path[-1] in TABLES]
-    return gate_problems(instance, blocking_keys(folder.recipe, sorted(tables)))
+    return gate_problems(instance, _blocking_keys(folder, wanted))
