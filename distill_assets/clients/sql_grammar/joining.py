@@ -73,7 +73,7 @@ def bridge(d: Draw, lexicon: Lexicon) -> tuple[Path, Path] | None:
         for one in paths
         for two in paths
         if one.target.is_person and one.target.has_label and two.target.has_label and one.target.name != two.target.name
-        if not shares_wrongly(one, two)
+        if not shares_wrongly(one, two) and one.links[0] != two.links[0]  # else they meet nearer, in what that key names
     ]
     if not pairs:
         return None

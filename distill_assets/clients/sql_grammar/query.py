@@ -2,8 +2,8 @@
 
 Belongs here: the shape of a query and its rendering as SQL. Does not belong here: choosing what to
 ask, or English. The one idea: equal meaning gives equal text (upper-case keywords, table names
-written out, every column qualified, the detail table first), because a small student pays for
-every variant of form with samples. Columns are qualified without a join too: each sample then
+written out, every column qualified, the detail table first, conditions in alphabetical order), because
+a small student pays for every variant of form with samples. Columns are qualified without a join too: each sample then
 teaches which table a column belongs to, and that is what tells when a join is needed.
 """
 
@@ -195,7 +195,7 @@ def render(query: Query) -> str:
     parts.append(f"FROM {quote_where_needed(query.root)}")
     parts += [_render_edge(edge) for edge in query.edges]
     if query.tests:
-        parts.append("WHERE " + f" {query.connector} ".join(render_test(t) for t in query.tests))
+        parts.append("WHERE " + f" {query.connector} ".join(sorted(render_test(t) for t in query.tests)))
     if query.group:
         parts.append("GROUP BY " + ", ".join(render_item(item) for item in query.group))
     if query.having:

@@ -19,7 +19,7 @@ from distill_assets.clients.sql_grammar.steps import explain
 from distill_assets.clients.sql_grammar.surface import roughen
 from distill_assets.databases import Schema
 
-VERSION = "1"
+VERSION = "2"
 _MAX_TRIES = 20
 
 _INTENTS: dict[str, tuple[float, Callable[[Draw, Lexicon], Draft | None]]] = {
