@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from distill_assets.config import RecipeFolder
 from tests.scenario import write_scenario
 
+# The same examples each time: a run of the tests says something about the code, not about luck.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("DISTILL_CACHE", str(Path(__file__).resolve().parents[1] / ".cache"))
 

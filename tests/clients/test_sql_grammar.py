@@ -196,6 +196,16 @@ def cards(draw):
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cards(), st.integers(0, 10**9))
 def test_any_card_gives_sql_that_parses(schema, seed):
+    _assert_it_parses(schema, seed)
+
+
+def test_a_year_that_is_not_whole_is_a_number() -> None:
+    born = Column("birth_year", "DOUBLE", "", ("0.00", "1970.50"), 2, False, None)
+    for seed in range(40):
+        _assert_it_parses(Schema("any", (Table("people", "", 9, (born,)),)), seed)
+
+
+def _assert_it_parses(schema, seed):
     for step in range(6):
         sample = write_sample(schema, "most x per city", "question", seed + step, 0.0)
         assert len(duckdb.extract_statements(sample.sql)) == 1

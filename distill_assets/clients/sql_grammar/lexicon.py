@@ -160,7 +160,7 @@ def _read_column(table: Table, column: Column, is_person: bool) -> Words:
     family = _find_family(kind, name, main, also, unit)
     if kind == "date" and not family:
         family = "join" if is_person and name in ("joined", "registered", "hired", "since") else "event"
-    kind = "year" if family == "year" and kind == "number" else kind
+    kind = "year" if family == "year" and kind == "number" and all(value.isdecimal() for value in values) else kind
     return Words(
         Ref(table.name, column.name), kind, "birth" if kind == "year" and "birth" in (name + main) else family,
         _read_nouns(name, main, also, kind), unit, _read_clause(name, main, kind), values, column.n_distinct,
