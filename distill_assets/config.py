@@ -108,11 +108,15 @@ class StudentSpec(Spec):
 
 
 class EvaluateSpec(Spec):
-    """What is measured: items of the synthetic held-out split, and the longest answer in tokens."""
+    """What is measured: items of the synthetic held-out split, the longest answer in tokens, and who is asked.
+
+    A teacher that cannot answer, as the embedded one, is left out; `prompt` is what another one is asked with.
+    """
 
     max_synthetic_items: int = Field(120, ge=0)
     max_new_tokens: int = Field(72, ge=4)
     models: tuple[Literal["student", "base", "teacher"], ...] = ("student", "base", "teacher")
+    prompt: str = "answer_question.v1"
 
 
 class ThresholdSpec(Spec):

@@ -1,6 +1,6 @@
 """Child processes: what they may know, and that none outlives the process that started it.
 
-Belongs here: the environment of a child and its tie to its parent. Does not belong here: what a child
+Belongs here: the environment of a child, its tie to its parent, its start. Does not belong here: what a child
 does (train.child, evaluate.child, verifiers) or who starts it (resources).
 
 A child gets an environment built from a list of allowed names, never a copy: a key that the parent
@@ -9,14 +9,23 @@ holds cannot leak into a process that loads model files or runs a library's nati
 
 from __future__ import annotations
 
+import argparse
 import ctypes
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
+import pydantic
+
+from distill_assets.errors import DistillError, TrainingError
+
+Say = Callable[[str], None]
+SpecT = TypeVar("SpecT", bound=pydantic.BaseModel)
 PARENT_VARIABLE = "DISTILL_PARENT_PID"
 
 ALLOWED_NAMES = frozenset({
@@ -25,7 +34,7 @@ ALLOWED_NAMES = frozenset({
     "DISTILL_CACHE", "DISTILL_HOME", "TOKENIZERS_PARALLELISM", "PYTORCH_CUDA_ALLOC_CONF",
 })  # fmt: skip
 ALLOWED_PREFIXES = (
-    "LC_", "PYTHON", "HF_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "TRANSFORMERS_", "DAGSTER_PIPES_",
+    "LC_", "PYTHON", "HF_", "CUDA_", "NVIDIA_", "OMP_", "GOMP_", "MKL_", "KMP_", "OPENBLAS_", "TRANSFORMERS_", "DAGSTER_PIPES_",
 )  # fmt: skip
 # Within an allowed prefix, a name with one of these parts holds a secret (HF_TOKEN).
 SECRET_PARTS = ("TOKEN", "KEY", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
@@ -106,3 +115,39 @@ def open_channel() -> Iterator[tuple[Callable[[str], None], Callable[[dict[str, 
         return
     with open_dagster_pipes() as pipes:
         yield pipes.log.info, pipes.report_custom_message
+
+
+def run_as_child(module: str, work: Callable[[Path, Say], dict[str, Any]], arguments: list[str] | None = None) -> int:
+    """Be the child that `python -m module --spec FILE` starts: tied to its parent, quiet, reporting what `work` returns.
+
+    Returns:
+        The exit status: 0, or 1 with the reason on stderr when `work` raises a DistillError.
+    """
+    die_with_parent()
+    calm_libraries()
+    use_one_gpu()
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    parser.add_argument("--spec", type=Path, required=True, help="JSON file that says what to do")
+    file = parser.parse_args(arguments).spec
+    with open_channel() as (say, report):
+        try:
+            report(work(file, say))
+        except DistillError as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            return 1
+    return 0
+
+
+def read_spec(file: Path, spec: type[SpecT], asset: str) -> SpecT:
+    """Read and check what a child is told.
+
+    Args:
+        asset: name of the asset that the child works for.
+
+    Raises:
+        TrainingError: the file is missing, no JSON, or does not fit.
+    """
+    try:
+        return spec.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{asset}: spec {file}: {error}. Nothing was done. Materialize {asset} again.") from error

@@ -14,11 +14,11 @@ import pytest
 from distill_assets.commands.instance import open_instance
 from distill_assets.commands.run import RunReport, run_recipe
 from distill_assets.commands.tables import find_versions
-from distill_assets.config import RecipeFolder
+from distill_assets.config import RecipeFolder, load_recipe
 from distill_assets.storage import Workspace, read_table
-from distill_assets.tables import JUDGED_SAMPLES, RAW_GENERATIONS, TableSpec
+from distill_assets.tables import EVAL_RESULTS, JUDGED_SAMPLES, RAW_GENERATIONS, TableSpec
 from tests.endpoint import Endpoint, serve_endpoint
-from tests.scenario import SEEDS, write_scenario
+from tests.scenario import HOLDOUT, SEEDS, write_scenario
 
 KEY = "sk-planted-4f9a8c7e21d05b36"
 PER_SEED = 4
@@ -120,6 +120,43 @@ def test_a_missing_key_is_a_clear_error(taught: RecipeFolder, endpoint: Endpoint
     report = run(taught, "raw_generations")
     assert "PLANTED_KEY, which is empty" in report.errors[0]
     assert endpoint.requests == []
+
+
+@pytest.mark.slow
+def test_a_real_teacher_answers_the_holdout_and_no_question_is_asked_twice(
+    taught: RecipeFolder, home: Path, endpoint: Endpoint
+) -> None:
+    taught = with_one_call_at_a_time(taught)
+    n_generations, n_answered = len(SEEDS) * PER_SEED, 3
+    endpoint.fail_after, endpoint.failure = n_generations + n_answered, (500, {"message": "overloaded", "code": None})
+    [error] = run(taught).errors
+    assert "questions to the teacher failed" in error and "overloaded" in error and KEY not in error
+    assert "eval_results" not in find_versions(taught, open_instance())
+
+    endpoint.fail_after, sent = None, len(endpoint.requests)
+    assert run(taught).errors == []
+    asked = endpoint.requests[sent:]
+    assert len(asked) == len(HOLDOUT) - n_answered
+    assert {body["temperature"] for body in asked} == {0.0}
+    assert all("<question>" in body["messages"][-1]["content"] for body in asked)
+
+    rows = table(taught, home, EVAL_RESULTS).filter(pl.col("model_role") == "teacher")
+    assert sorted(rows["question"]) == sorted(item["question"] for item in HOLDOUT)
+    assert rows["model_name"].unique().to_list() == ["asked-model (served by served-model-2026-01-01)"]
+    assert not rows["is_correct"].any(), "the canned query answers none of them"
+    assert rows["is_valid"].all()
+    [report] = (home / "reports" / "choir").glob("*/report.md")
+    assert "| teacher | human | 0 | 6 |" in report.read_text()
+
+    sent = len(endpoint.requests)
+    assert run(taught).errors == []
+    assert len(endpoint.requests) == sent
+
+
+def with_one_call_at_a_time(folder: RecipeFolder) -> RecipeFolder:
+    file = folder.path / "recipe.yaml"
+    file.write_text(file.read_text().replace("concurrency: 4", "concurrency: 1"))
+    return load_recipe(folder.path)
 
 
 @pytest.mark.slow

@@ -74,6 +74,14 @@ def name_teacher(spec: TeacherSpec) -> str:
     return f"{spec.model}@{VERSION}" if spec.is_embedded else spec.model
 
 
+def teacher_identity(teacher: TeacherSpec, provider: str) -> dict[str, object]:
+    """What of a teacher decides its answers; the embedded one's grammar is named by its version."""
+    return teacher.identity("base_url", "api_key_env", "concurrency", "timeout_s") | {
+        "provider": provider,
+        "teacher": name_teacher(teacher),
+    }
+
+
 async def ask_all(endpoint: Endpoint, answer_model: type, requests: Iterable[ChatRequest]) -> AsyncIterator[ChatReply]:
     """Send `requests` with bounded concurrency and yield replies as they come.
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,22 @@ import polars as pl
 
 from distill_assets.checks import blocking_keys
 from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
-from distill_assets.clients.openai_chat import name_teacher
-from distill_assets.config import RecipeFolder, cache_folder
+from distill_assets.clients.journal import open_journal
+from distill_assets.clients.journaled_chat import ask_through_journal
+from distill_assets.clients.openai_chat import name_provider, name_teacher, plan_endpoint, teacher_identity
+from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
 from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
 from distill_assets.evaluate.figures import draw_figures
 from distill_assets.evaluate.items import Model, build_items, name_answers
 from distill_assets.evaluate.report import EvalReport, build_report, headline_table
 from distill_assets.evaluate.scoring import score_answers
+from distill_assets.evaluate.teacher import SqlAnswer, plan_questions, read_replies
 from distill_assets.gates import asset_key, input_version, require_gates
 from distill_assets.identity import hash_text
 from distill_assets.linking import build_index
 from distill_assets.materialization import describe_asset, describe_table, publish_table, read_input
+from distill_assets.prompts import Prompt, load_prompt
 from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace, find_instances, read_table, write_bytes, write_text
 from distill_assets.tables import (
@@ -43,11 +48,15 @@ REPORT_MEANING = "How good the student is, beside its base model, and what its d
 def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """Assets that measure the student and tell how good it is."""
     recipe = folder.recipe
+    spec = recipe.evaluate.identity()
+    if _is_teacher_asked(recipe):
+        prompt = load_prompt(folder.path, recipe.evaluate.prompt)
+        spec |= {"prompt": prompt.prompt_id, "teacher": teacher_identity(recipe.teacher, name_provider(recipe.teacher))}
 
     @dg.asset(
         **describe_table(
             recipe, EVAL_RESULTS, group=GROUP, kinds={"pytorch", "duckdb", "polars"},
-            deps=["student_checkpoint", "holdout", "training_dataset", "databases"], step="1", spec=recipe.evaluate.identity(),
+            deps=["student_checkpoint", "holdout", "training_dataset", "databases"], step="1", spec=spec,
         ),
         pool="gpu",
     )  # fmt: skip
@@ -56,7 +65,8 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         require_gates(context, blocking_keys(recipe, ["holdout", "training_dataset"]))
         dataset = read_input(context, workspace, recipe, TRAINING_DATASET)
-        files = find_instances(workspace, recipe.name, read_input(context, workspace, recipe, DATABASES))
+        databases = read_input(context, workspace, recipe, DATABASES)
+        files = find_instances(workspace, recipe.name, databases)
         indexes = {name: build_index(by_ix[0]) for name, by_ix in files.items()}
         items = build_items(read_input(context, workspace, recipe, HOLDOUT), dataset, indexes, recipe.evaluate)
         names = {name: [f"{name}#{ix}" for ix in by_ix] for name, by_ix in files.items()}
@@ -70,6 +80,10 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
                     workspace, recipe.name, model, path, keyed, recipe.evaluate,
                     lambda module, file: gpu.run_child(context, module, file), gpu.count_threads(recipe.student.threads),
                 )  # fmt: skip
+                frames.append(score_answers(keyed, answers, model, dataset, runner, names))
+            if _is_teacher_asked(recipe):
+                cards = dict(databases.select("database", "card").iter_rows())
+                model, keyed, answers, asked["n_asked_teacher"] = _ask_teacher(context, workspace, recipe, items, cards, prompt)
                 frames.append(score_answers(keyed, answers, model, dataset, runner, names))
         frame = pl.concat(frames)
         return publish_table(workspace, recipe, EVAL_RESULTS, frame, {**asked, **_accuracies(frame)})
@@ -104,6 +118,33 @@ def _list_models(context: dg.AssetExecutionContext, workspace: Workspace, folder
     if "base" in recipe.evaluate.models and base.name != TINY_NAME:  # a model from scratch has no base
         models.append((Model("base", f"{base.name}@{base.revision[:12]}", base.revision), base.path))
     return models
+
+
+def _is_teacher_asked(recipe: Recipe) -> bool:
+    return "teacher" in recipe.evaluate.models and not recipe.teacher.is_embedded  # a rule-based teacher cannot answer
+
+
+def _ask_teacher(
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    recipe: Recipe,
+    items: pl.DataFrame,
+    cards: dict[str, str],
+    prompt: Prompt,
+) -> tuple[Model, pl.DataFrame, pl.DataFrame, int]:
+    """Ask a real teacher the human questions, greedily; return who, the items with keys, the answers, and how many calls."""
+    human = items.filter(pl.col("source") == "human")
+    keyed, requests = plan_questions(human, cards, prompt, recipe.teacher, name_provider(recipe.teacher))
+
+    def tell(done: int, total: int, failed: int) -> None:
+        context.log.info(f"teacher: {done}/{total} answered, {failed} failed")
+
+    with open_journal(workspace.folder("journal", recipe.name), f"run {context.run_id} (pid {os.getpid()})") as journal:
+        endpoint = plan_endpoint(recipe.teacher, read_secret)._replace(temperature=0.0)
+        replies, counts = ask_through_journal(requests, SqlAnswer, journal, endpoint, tell)
+    served = sorted({reply.served_model for reply in replies.values() if reply.served_model})
+    name = f"{name_teacher(recipe.teacher)} (served by {', '.join(served)})" if served else name_teacher(recipe.teacher)
+    return Model("teacher", name, name), keyed, read_replies(replies), counts.sent
 
 
 def _accuracies(frame: pl.DataFrame) -> dict[str, float]:

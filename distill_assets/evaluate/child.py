@@ -9,18 +9,14 @@ The spec's keys: `model` (folder), `prompts` (Parquet: answer_key, prompt), `ans
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from distill_assets.errors import DistillError, TrainingError
-from distill_assets.processes import calm_libraries, die_with_parent, open_channel, use_one_gpu
+from distill_assets.processes import Say, read_spec, run_as_child
 
 
 class AnswerSpec(pydantic.BaseModel):
@@ -37,34 +33,14 @@ class AnswerSpec(pydantic.BaseModel):
 
 def main(arguments: list[str] | None = None) -> int:
     """Answer as the spec file says; exit status 1 with the reason on stderr when that fails."""
-    die_with_parent()
-    calm_libraries()
-    use_one_gpu()
-    parser = argparse.ArgumentParser(prog="python -m distill_assets.evaluate.child", description="Answer prompts.")
-    parser.add_argument("--spec", type=Path, required=True)
-    file = parser.parse_args(arguments).spec
-    with open_channel() as (say, report):
-        try:
-            report(answer_prompts(read_spec(file), say))
-        except DistillError as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            return 1
-    return 0
+    return run_as_child(
+        "distill_assets.evaluate.child",
+        lambda file, say: answer_prompts(read_spec(file, AnswerSpec, "eval_results"), say),
+        arguments,
+    )
 
 
-def read_spec(file: Path) -> AnswerSpec:
-    """Read and check a spec file.
-
-    Raises:
-        TrainingError: the file is missing, no JSON, or does not fit.
-    """
-    try:
-        return AnswerSpec.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"answer spec {file}: {error}. Nothing was asked. Materialize eval_results again.") from error
-
-
-def answer_prompts(spec: AnswerSpec, say: Callable[[str], None]) -> dict[str, Any]:
+def answer_prompts(spec: AnswerSpec, say: Say) -> dict[str, Any]:
     """Ask the model every prompt, write the answers, and return the figures of it."""
     import polars as pl
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from distill_assets.checks import blocking_keys
 from distill_assets.clients.journal import open_journal
-from distill_assets.clients.openai_chat import name_provider, name_teacher, plan_endpoint
+from distill_assets.clients.openai_chat import name_provider, name_teacher, plan_endpoint, teacher_identity
 from distill_assets.config import RecipeFolder, read_secret
 from distill_assets.gates import require_gates
 from distill_assets.generate.sampling import (
@@ -16,7 +16,6 @@ from distill_assets.generate.sampling import (
     build_planted_errors,
     generate_rows,
     plan_requests,
-    teacher_identity,
 )
 from distill_assets.materialization import count_values, describe_table, publish_table, read_input
 from distill_assets.prompts import load_prompt

@@ -9,8 +9,7 @@ and nothing else, so an unchanged seed is never asked about twice, and a changed
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import polars as pl
@@ -18,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.journal import Journal
-from distill_assets.clients.openai_chat import Endpoint, ask_all
+from distill_assets.clients.journaled_chat import Counts, Progress, ask_through_journal
+from distill_assets.clients.openai_chat import Endpoint, teacher_identity
 from distill_assets.config import GenerateSpec, TeacherSpec
 from distill_assets.identity import make_id, unit_interval
 from distill_assets.prompts import Prompt, fill
 from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, build_frame
 
 REQUEST_FORMAT = 1
-SYNC_EVERY = 64
 REQUEST_SEED_SPAN = 2**31 - 1
 
 
@@ -46,14 +45,6 @@ class PlannedRequest(NamedTuple):
     seed_id: str
     sample_ix: int
     database: str
-
-
-class Counts(NamedTuple):
-    """What a generation step did: requests in the plan, reused replies, and calls sent."""
-
-    planned: int
-    reused: int
-    sent: int
 
 
 def plan_requests(
@@ -77,62 +68,15 @@ def plan_requests(
     return planned
 
 
-def teacher_identity(teacher: TeacherSpec, provider: str) -> dict[str, object]:
-    """What of a teacher decides its answers; the embedded one's grammar is named by its version."""
-    from distill_assets.clients.openai_chat import name_teacher
-
-    return teacher.identity("base_url", "api_key_env", "concurrency", "timeout_s") | {
-        "provider": provider,
-        "teacher": name_teacher(teacher),
-    }
-
-
 def generate_rows(
-    planned: list[PlannedRequest],
-    journal: Journal,
-    endpoint: Endpoint,
-    on_progress: Callable[[int, int, int], None],
+    planned: list[PlannedRequest], journal: Journal, endpoint: Endpoint, on_progress: Progress
 ) -> tuple[dict[str, ChatReply], Counts]:
-    """Answer each planned request from the journal, or by a call whose reply is journaled first.
-
-    Args:
-        on_progress: called with (done, total, failed) after each group of replies.
+    """Answer each planned request, from the journal where it is known.
 
     Raises:
         TeacherError: the endpoint refused for good; what was answered is kept.
     """
-    replies = {
-        p.request.request_id: journal.replies[p.request.request_id] for p in planned if p.request.request_id in journal.replies
-    }
-    missing = [p.request for p in planned if p.request.request_id not in replies]
-    reused = len(replies)
-    if missing:
-        asyncio.run(_ask_missing(missing, journal, endpoint, replies, len(planned), on_progress))
-    return replies, Counts(len(planned), reused, len(missing))
-
-
-async def _ask_missing(
-    missing: list[ChatRequest],
-    journal: Journal,
-    endpoint: Endpoint,
-    replies: dict[str, ChatReply],
-    total: int,
-    on_progress: Callable[[int, int, int], None],
-) -> None:
-    failed = unsynced = 0
-    try:
-        async for reply in ask_all(endpoint, SqlSample, missing):
-            journal.append(reply)
-            replies[reply.request_id] = reply
-            failed += not reply.is_final
-            unsynced += 1
-            if unsynced >= SYNC_EVERY:
-                journal.sync()
-                unsynced = 0
-                on_progress(len(replies), total, failed)
-    finally:
-        journal.sync()
-    on_progress(len(replies), total, failed)
+    return ask_through_journal([p.request for p in planned], SqlSample, journal, endpoint, on_progress)
 
 
 def build_generations(

@@ -78,6 +78,7 @@ MEANINGS = {
     "evaluate.max_synthetic_items": "most items of the synthetic held-out split",
     "evaluate.max_new_tokens": "longest answer, in tokens",
     "evaluate.models": "who answers the holdout",
+    "evaluate.prompt": "file in prompts/ that a real teacher is asked with, without .md",
     "thresholds": "bounds that gate each step; a fraction is 0 to 1",
     "thresholds.min_seeds": "fewest seeds",
     "thresholds.min_holdout_items": "fewest holdout items",

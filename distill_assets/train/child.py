@@ -10,40 +10,30 @@ same number of threads). Figures go to Dagster Pipes where there is a session, a
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distill_assets.errors import CheckpointError, DistillError, TrainingError
-from distill_assets.processes import calm_libraries, die_with_parent, open_channel, use_one_gpu
+from distill_assets.errors import CheckpointError, TrainingError
+from distill_assets.processes import Say, read_spec, run_as_child
 from distill_assets.train.checkpoint import find_last_good, publish_folder, verify_checkpoint
-from distill_assets.train.spec import ChildSpec, read_child_spec
+from distill_assets.train.spec import ChildSpec
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train as the spec file says; exit status 1 with the reason on stderr when that fails."""
-    die_with_parent()
-    calm_libraries()
-    use_one_gpu()
-    parser = argparse.ArgumentParser(prog="python -m distill_assets.train.child", description="Train one student.")
-    parser.add_argument("--spec", type=Path, required=True)
-    file = parser.parse_args(arguments).spec
-    with open_channel() as (say, report):
-        try:
-            figures = run_training(read_child_spec(file), say)
-        except DistillError as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            return 1
-        file.with_suffix(".result.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-        report(figures)
-    return 0
+    return run_as_child("distill_assets.train.child", _train_from, arguments)
 
 
-def run_training(spec: ChildSpec, say: Callable[[str], None]) -> dict[str, Any]:
+def _train_from(file: Path, say: Say) -> dict[str, Any]:
+    figures = run_training(read_spec(file, ChildSpec, "student_checkpoint"), say)
+    file.with_suffix(".result.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    return figures
+
+
+def run_training(spec: ChildSpec, say: Say) -> dict[str, Any]:
     """Train, publish, clean up; return the figures. A target that is whole already is not trained again."""
     try:
         figures = verify_checkpoint(spec.target)["training"]
@@ -54,7 +44,7 @@ def run_training(spec: ChildSpec, say: Callable[[str], None]) -> dict[str, Any]:
     return figures
 
 
-def _train_and_publish(spec: ChildSpec, say: Callable[[str], None]) -> dict[str, Any]:
+def _train_and_publish(spec: ChildSpec, say: Say) -> dict[str, Any]:
     import polars as pl
     import torch
 

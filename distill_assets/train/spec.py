@@ -8,14 +8,12 @@ and `train` decide the weights.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
 from distill_assets.config import TrainSpec
-from distill_assets.errors import TrainingError
 
 
 class BaseModelRef(pydantic.BaseModel):
@@ -40,15 +38,3 @@ class ChildSpec(pydantic.BaseModel):
     work_dir: Path
     target: Path
     manifest: dict[str, Any] = {}
-
-
-def read_child_spec(file: Path) -> ChildSpec:
-    """Read and check a spec file.
-
-    Raises:
-        TrainingError: the file is missing, no JSON, or does not fit.
-    """
-    try:
-        return ChildSpec.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"training spec {file}: {error}. Nothing was trained. Materialize student_checkpoint again.") from error

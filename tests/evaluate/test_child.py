@@ -46,4 +46,4 @@ def test_a_wrong_spec_says_what_is_wrong(tmp_path):
     (tmp_path / "spec.json").write_text('{"model": "x"}')
     done = run_child(tmp_path / "spec.json")
     assert done.returncode == 1
-    assert "TrainingError: answer spec" in done.stderr and "Traceback" not in done.stderr
+    assert "TrainingError: eval_results: spec" in done.stderr and "Traceback" not in done.stderr
