@@ -18,6 +18,8 @@ from distill_assets.tables import TableSpec
 
 PREVIEW_ROWS = 8
 PREVIEW_CHARS = 120
+# Metadata key of raw_generations: calls that ended without a whole reply.
+UNANSWERED = "n_unanswered"
 
 
 def describe_asset(

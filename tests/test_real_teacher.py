@@ -114,6 +114,11 @@ def test_a_server_error_is_an_error_row_and_leaves_the_sample_unscored(
     assert table(taught, home, JUDGED_SAMPLES)["sample_status"].unique().to_list() == ["unscored"]
     assert find_key(home) == []
 
+    endpoint.fail_after, sent = None, len(endpoint.requests)
+    assert run(taught, "judged_samples").errors == []
+    assert len(endpoint.requests) - sent == len(SEEDS) * PER_SEED
+    assert table(taught, home, RAW_GENERATIONS)["generation_status"].unique().to_list() == ["ok"]
+
 
 def test_a_missing_key_is_a_clear_error(taught: RecipeFolder, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PLANTED_KEY")

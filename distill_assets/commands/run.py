@@ -24,8 +24,9 @@ from distill_assets.config import RecipeFolder, home_folder
 from distill_assets.definitions import build_definitions
 from distill_assets.errors import DistillError
 from distill_assets.gates import asset_key, find_unchecked, gate_problems
+from distill_assets.materialization import UNANSWERED
 from distill_assets.storage import hold_lock
-from distill_assets.tables import TABLES
+from distill_assets.tables import RAW_GENERATIONS, TABLES
 
 
 class RunReport(NamedTuple):
@@ -57,7 +58,8 @@ def run_recipe(folder: RecipeFolder, instance: dg.DagsterInstance, select: list[
             report_files(folder, instance)
             if errors := _check_unchecked(job, instance, folder, wanted, graph):
                 return RunReport(waves, errors)
-            wave = plan_wave(instance, graph, wanted)
+            again = wanted & find_unanswered(instance, name) if not waves else set()
+            wave = plan_wave(instance, graph, wanted, again)
             if not wave:
                 return RunReport(waves, _unchecked(instance, folder, wanted))
             if waves and [key.path[-1] for key in wave] in waves:
@@ -81,9 +83,23 @@ def _find_wanted(graph, recipe: str, select: list[str]) -> set[dg.AssetKey]:
     return wanted
 
 
-def plan_wave(instance: dg.DagsterInstance, graph, wanted: set[dg.AssetKey]) -> list[dg.AssetKey]:
-    """The next assets to run, parents before children; empty when all of `wanted` is fresh."""
-    stale = {key for key in wanted if find_causes(instance, graph, key)}
+def find_unanswered(instance: dg.DagsterInstance, recipe: str) -> set[dg.AssetKey]:
+    """raw_generations when some of its calls failed: the next run asks for those again, once."""
+    key = asset_key(recipe, RAW_GENERATIONS.name)
+    event = instance.get_latest_materialization_event(key)
+    count = event.asset_materialization.metadata.get(UNANSWERED) if event and event.asset_materialization else None
+    return {key} if count is not None and count.value else set()
+
+
+def plan_wave(
+    instance: dg.DagsterInstance, graph, wanted: set[dg.AssetKey], again: set[dg.AssetKey] = frozenset()
+) -> list[dg.AssetKey]:
+    """The next assets to run, parents before children; empty when all of `wanted` is fresh.
+
+    Args:
+        again: assets to run although they are fresh.
+    """
+    stale = again | {key for key in wanted if find_causes(instance, graph, key)}
     missing = {key for key in stale if instance.get_latest_materialization_event(key) is None}
     wave: list[dg.AssetKey] = []
     for key in graph.toposorted_asset_keys:

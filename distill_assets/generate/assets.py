@@ -17,7 +17,7 @@ from distill_assets.generate.sampling import (
     generate_rows,
     plan_requests,
 )
-from distill_assets.materialization import count_values, describe_table, publish_table, read_input
+from distill_assets.materialization import UNANSWERED, count_values, describe_table, publish_table, read_input
 from distill_assets.prompts import load_prompt
 from distill_assets.storage import Workspace, write_side_table
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
@@ -72,6 +72,7 @@ def _describe(frame: pl.DataFrame, counts, teacher: str) -> dict[str, object]:
         "n_requests_planned": counts.planned,
         "n_requests_reused": counts.reused,
         "n_requests_sent": counts.sent,
+        UNANSWERED: int((frame["generation_status"] == "error").sum()),
         "prompt_tokens": int(frame["prompt_tokens"].sum()),
         "completion_tokens": int(frame["completion_tokens"].sum()),
         "by_status": count_values(frame, "generation_status"),
