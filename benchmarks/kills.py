@@ -1,4 +1,4 @@
-"""SIGKILL a run, or its training child, at random moments: `python -m benchmarks.kills --kills 30 --json`.
+"""SIGKILL a run (its steps run in its own process), or its training child, at random moments: `python -m benchmarks.kills --kills 30 --json`.
 
 A run is started again after each kill until it ends; then its tables and its checkpoint are compared
 with those of an undisturbed run, and the next round starts from nothing. After each kill, no process of
@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.graph import describe, weights_of
 
@@ -91,17 +91,30 @@ def wait_for_none(home: Path, parent: int) -> list[str]:
     return list(left.values())
 
 
-def measure(root: Path, kills: int, target: str, seed: int) -> dict[str, Any]:
-    """Kill `kills` times and compare every finished round with an undisturbed run."""
-    source = random.Random(seed)
-    recipe, calm, home = write_recipe(root / "recipe"), root / "calm", root / "killed"
+class Calm(NamedTuple):
+    """An undisturbed run to compare with: its recipe, what it ended with, and its wall seconds."""
+
+    recipe: Path
+    outcome: dict[str, Any]
+    wall_s: float
+
+
+def run_calmly(root: Path) -> Calm:
+    """Write the recipe under `root` and run it once, undisturbed."""
+    recipe, home = write_recipe(root / "recipe"), root / "calm"
     started = time.monotonic()
-    first = start(recipe, calm)
+    first = start(recipe, home)
     _, words = first.communicate(timeout=RUN_LIMIT_S)
     if first.returncode:
         raise SystemExit(words.decode())
-    calm_s = time.monotonic() - started
-    expected = _outcome(recipe, calm)
+    wall_s = time.monotonic() - started
+    return Calm(recipe, _outcome(recipe, home), wall_s)
+
+
+def measure(calm: Calm, home: Path, kills: int, target: str, seed: int) -> dict[str, Any]:
+    """Kill `kills` times in the workspace `home` and compare every finished round with the calm run."""
+    source = random.Random(seed)
+    recipe, expected, calm_s = calm
     out = {
         "target": target,
         "kills": 0,
@@ -156,7 +169,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     args = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="distill-kills-"))
-    figures = measure(root, args.kills, args.target, args.seed)
+    figures = measure(run_calmly(root), root / "killed", args.kills, args.target, args.seed)
     shutil.rmtree(root)
     print(json.dumps(figures) if args.json else json.dumps(figures, indent=1))
 
