@@ -44,7 +44,6 @@ install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
 base-model: $(VENV)/.installed $(DISTILL_CACHE)/.base-model
 
-#: what is imported compiles itself at its first import, the most is never imported.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1); Python 3.11 to 3.13 is needed: make distill PYTHON=python3.12"; exit 1; }
