@@ -11,9 +11,15 @@ SCRIPT = """
 create table doctors (id integer primary key, name varchar, specialty varchar, hourly_rate integer, grade varchar);
 comment on table doctors is 'a doctor of the clinic; also: physician, practitioner';
 comment on column doctors.hourly_rate is 'pay for an hour; also: wage, hourly pay; unit: USD';
-create table visits (id integer primary key, doctor_id integer references doctors (id), "visit reason" varchar, note varchar);
+create table rooms (id integer primary key, floor varchar);
+create table visits (
+  id integer primary key, doctor_id integer references doctors (id), deputy_doctor_id integer references doctors (id),
+  "visit reason" varchar, note varchar
+);
+comment on column visits.deputy_doctor_id is 'the doctor who stood in; also: substitute';
+create table bills (id integer primary key, visit_id integer references visits (id), amount integer);
 insert into doctors values (1, 'Ann Lee', 'dermatology', 90, 'A'), (2, 'Bo O''Neil', 'cardiology', 80, 'B+');
-insert into visits values (1, 1, 'follow-up', 'A'), (2, 2, 'check-up', null), (3, 2, 'dermatology', null);
+insert into visits values (1, 1, null, 'follow-up', 'A'), (2, 2, 1, 'check-up', null), (3, 2, null, 'dermatology', null);
 """
 
 
@@ -67,3 +73,34 @@ def test_the_longest_phrase_wins_and_hints_are_bounded(index: LinkIndex) -> None
 )
 def test_stems_meet_singular_and_plural(word: str, expected: str) -> None:
     assert stem(word) == expected
+
+
+def test_foreign_keys_follow_where_two_tables_are_mentioned(index: LinkIndex) -> None:
+    assert link_question(index, "bills of each visit") == ["bills.visit_id = visits.id"]
+    assert link_question(index, "rooms and doctors") == []
+
+
+def test_the_way_between_tables_goes_through_those_in_between(index: LinkIndex) -> None:
+    assert link_question(index, "bills of Ann Lee's substitute") == [
+        "doctors.name = 'Ann Lee'",
+        "bills.visit_id = visits.id",
+        "visits.deputy_doctor_id = doctors.id",
+    ]
+
+
+def test_of_two_keys_between_the_same_tables_the_named_one_is_shown_else_both(index: LinkIndex) -> None:
+    assert link_question(index, "visits by deputy doctor")[-1] == "visits.deputy_doctor_id = doctors.id"
+    assert link_question(index, "visits by doctor")[-1] == "visits.doctor_id or visits.deputy_doctor_id = doctors.id"
+
+
+def test_a_value_is_linked_by_its_last_words_unless_they_name_something_else(index: LinkIndex) -> None:
+    assert "doctors.name = 'Ann Lee'" in link_question(index, "what does dr lee earn")
+
+
+@pytest.mark.parametrize("word", ["cardiology-trained", "non-cardiology"])
+def test_a_part_of_a_word_with_a_hyphen_is_linked(index: LinkIndex, word: str) -> None:
+    assert link_question(index, f"{word} staff") == ["doctors.specialty = 'cardiology'"]
+
+
+def test_a_value_with_a_hyphen_stays_whole(index: LinkIndex) -> None:
+    assert link_question(index, "anything for a check-up") == ["visits.visit reason = 'check-up'"]

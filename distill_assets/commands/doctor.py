@@ -95,7 +95,7 @@ def _free_slots(instance: dg.DagsterInstance) -> None:
 def examine(instance: dg.DagsterInstance, folders: list[RecipeFolder]) -> list[Diagnosis]:
     """Look at interpreter, libraries, disk, base models, keys, locks and runs."""
     python = f"Python {platform.python_version()}"
-    found = [Diagnosis("python", (3, 11) <= sys.version_info[:2] <= (3, 13), f"{python}; 3.11 to 3.13 is tested")]
+    found = [Diagnosis("python", (3, 11) <= sys.version_info[:2] <= (3, 13), f"{python}; 3.11 to 3.13 is needed")]
     found += [_examine_library(name) for name in LIBRARIES]
     home = home_folder()
     home.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,13 @@
 
 import dagster as dg
 
+from distill_assets import linking
 from distill_assets.checks import blocking_keys
 from distill_assets.config import RecipeFolder
 from distill_assets.curate.dataset import render_dataset
 from distill_assets.curate.marks import build_marks
 from distill_assets.curate.select import Selection, select_samples
 from distill_assets.gates import require_gates
-from distill_assets.linking import build_index
 from distill_assets.materialization import count_values, describe_table, publish_table, read_input, read_previous
 from distill_assets.storage import Workspace, find_instances
 from distill_assets.tables import CURATION_MARKS, DATABASES, DROPPED_SAMPLES, HOLDOUT, JUDGED_SAMPLES, TRAINING_DATASET
@@ -21,6 +21,7 @@ def build_curate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     recipe = folder.recipe
     marking = recipe.curate.identity("heldout_frac", "max_samples", "seed")
     selecting = {"curate": recipe.curate.identity("near_duplicate_jaccard", "decontamination_ngram")}
+    rendering = {**selecting, "linking": linking.VERSION}
 
     @dg.asset(
         **describe_table(
@@ -48,13 +49,13 @@ def build_curate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **describe_table(
             recipe, TRAINING_DATASET, group=GROUP, kinds={"polars", "dataset"},
-            deps=["judged_samples", "curation_marks", "databases"], step="1", spec=selecting,
+            deps=["judged_samples", "curation_marks", "databases"], step="1", spec=rendering,
         )
     )  # fmt: skip
     def training_dataset(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
         selection = select(context, workspace)
         instances = find_instances(workspace, recipe.name, read_input(context, workspace, recipe, DATABASES))
-        frame = render_dataset(selection.kept, {name: build_index(files[0]) for name, files in instances.items()})
+        frame = render_dataset(selection.kept, {name: linking.build_index(files[0]) for name, files in instances.items()})
         metadata = {
             "n_dropped": selection.dropped.height,
             "by_split": count_values(frame, "split"),

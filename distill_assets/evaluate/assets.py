@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from distill_assets import linking
 from distill_assets.checks import blocking_keys
 from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
 from distill_assets.clients.journal import open_journal
@@ -24,7 +25,6 @@ from distill_assets.evaluate.scoring import score_answers
 from distill_assets.evaluate.teacher import SqlAnswer, plan_questions, read_replies
 from distill_assets.gates import asset_key, input_version, require_gates
 from distill_assets.identity import hash_text
-from distill_assets.linking import build_index
 from distill_assets.materialization import describe_asset, describe_table, publish_table, read_input
 from distill_assets.prompts import Prompt, load_prompt
 from distill_assets.resources import GpuResource
@@ -48,7 +48,7 @@ REPORT_MEANING = "How good the student is, beside its base model, and what its d
 def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """Assets that measure the student and tell how good it is."""
     recipe = folder.recipe
-    spec = recipe.evaluate.identity()
+    spec = {**recipe.evaluate.identity(), "linking": linking.VERSION}
     if _is_teacher_asked(recipe):
         prompt = load_prompt(folder.path, recipe.evaluate.prompt)
         spec |= {"prompt": prompt.prompt_id, "teacher": teacher_identity(recipe.teacher, name_provider(recipe.teacher))}
@@ -67,7 +67,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         dataset = read_input(context, workspace, recipe, TRAINING_DATASET)
         databases = read_input(context, workspace, recipe, DATABASES)
         files = find_instances(workspace, recipe.name, databases)
-        indexes = {name: build_index(by_ix[0]) for name, by_ix in files.items()}
+        indexes = {name: linking.build_index(by_ix[0]) for name, by_ix in files.items()}
         items = build_items(read_input(context, workspace, recipe, HOLDOUT), dataset, indexes, recipe.evaluate)
         names = {name: [f"{name}#{ix}" for ix in by_ix] for name, by_ix in files.items()}
         opened = {f"{name}#{ix}": file for name, by_ix in files.items() for ix, file in by_ix.items()}
