@@ -14,7 +14,7 @@ how tables hang together.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Set
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -94,8 +94,9 @@ def build_index(path: Path) -> LinkIndex:
             for column in table.columns:
                 if column.type == "VARCHAR":
                     for value in _read_values(con, table.name, column.name):
-                        values.setdefault(stem_phrase(value), {})[(f"{table.name}.{column.name}", value)] = None
-    values.pop("", None)
+                        phrase = stem_phrase(value)
+                        if 0 < len(phrase.split()) <= MAX_WORDS:  # a longer one is never looked up
+                            values.setdefault(phrase, {})[(f"{table.name}.{column.name}", value)] = None
     names = _index_names(schema)
     prefixes: dict[str, list[str]] = {}
     for phrase in sorted(values):
@@ -110,7 +111,7 @@ def build_index(path: Path) -> LinkIndex:
     )
 
 
-def _list_endings(phrases: list[str], other_words: Collection[str]) -> dict[str, str]:
+def _list_endings(phrases: list[str], other_words: Set[str]) -> dict[str, str]:
     """The last words of a value that stand for it, as a surname does: those that no other value ends on."""
     wholes: dict[str, list[str]] = {}
     for phrase in phrases:
@@ -120,10 +121,7 @@ def _list_endings(phrases: list[str], other_words: Collection[str]) -> dict[str,
     return {
         ending: whole[0]
         for ending, whole in wholes.items()
-        if len(whole) == 1
-        and len(ending) >= MIN_VALUE_CHARS
-        and not ending.isdigit()
-        and not set(ending.split()) <= set(other_words)
+        if len(whole) == 1 and len(ending) >= MIN_VALUE_CHARS and not ending.isdigit() and not set(ending.split()) <= other_words
     }
 
 

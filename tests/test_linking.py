@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from distill_assets.linking import MAX_HINTS, LinkIndex, build_index, link_question, stem
+from distill_assets.linking import MAX_HINTS, MAX_WORDS, LinkIndex, build_index, link_question, stem
 
 SCRIPT = """
 create table doctors (id integer primary key, name varchar, specialty varchar, hourly_rate integer, grade varchar);
@@ -19,7 +19,7 @@ create table visits (
 comment on column visits.deputy_doctor_id is 'the doctor who stood in; also: substitute';
 create table bills (id integer primary key, visit_id integer references visits (id), amount integer);
 insert into doctors values (1, 'Ann Lee', 'dermatology', 90, 'A'), (2, 'Bo O''Neil', 'cardiology', 80, 'B+');
-insert into visits values (1, 1, null, 'follow-up', 'A'), (2, 2, 1, 'check-up', null), (3, 2, null, 'dermatology', null);
+insert into visits values (1, 1, null, 'follow-up', 'A'), (2, 2, 1, 'check-up', null), (3, 2, null, 'dermatology', repeat('word ', 5000));
 """
 
 
@@ -104,3 +104,7 @@ def test_a_part_of_a_word_with_a_hyphen_is_linked(index: LinkIndex, word: str) -
 
 def test_a_value_with_a_hyphen_stays_whole(index: LinkIndex) -> None:
     assert link_question(index, "anything for a check-up") == ["visits.visit reason = 'check-up'"]
+
+
+def test_texts_too_long_to_stand_in_a_question_are_not_indexed(index: LinkIndex) -> None:
+    assert max(len(phrase.split()) for phrase in index.values) <= MAX_WORDS
