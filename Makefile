@@ -4,7 +4,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-export DISTILL_CACHE ?= $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: distill test ui check fix docs lock clean install install-dev base-model benchmark
@@ -38,11 +37,12 @@ lock: install-dev  ## write constraints.txt from what is installed
 	 $(BIN)/pip freeze --exclude-editable | grep -v '@ file' | sed 's/+cpu//' | sort -f) > constraints.txt
 
 clean:  ## remove what was made, but not what was generated (.distill)
-	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
-base-model: $(VENV)/.installed $(DISTILL_CACHE)/.base-model
+base-model: $(VENV)/.installed
+	@$(BIN)/python -m distill_assets.clients.base_model fetch >/dev/null
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -56,6 +56,3 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
-$(DISTILL_CACHE)/.base-model: $(VENV)/.installed
-	$(BIN)/python -m distill_assets.clients.base_model fetch
-	@mkdir -p $(DISTILL_CACHE) && touch $@

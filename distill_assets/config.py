@@ -298,8 +298,9 @@ def dagster_home() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where base models are kept: $DISTILL_CACHE, else cache in the workspace."""
-    return Path(os.environ.get("DISTILL_CACHE") or home_folder() / "cache").absolute()
+    """Where base models are kept: $DISTILL_CACHE, else distill_assets in the person's cache, one for all workspaces."""
+    named = os.environ.get("DISTILL_CACHE")
+    return Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "distill_assets").absolute()
 
 
 def read_secret(variable: str) -> str | None:

@@ -16,7 +16,6 @@ from tests.scenario import write_scenario
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("DISTILL_CACHE", str(Path(__file__).resolve().parents[1] / ".cache"))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from distill_assets.config import SCALES, GenerateSpec, Recipe, built_in_recipe, find_recipe_folders, load_recipe
+from distill_assets.config import SCALES, GenerateSpec, Recipe, built_in_recipe, cache_folder, find_recipe_folders, load_recipe
 from distill_assets.errors import RecipeError
 
 GOOD = "name: mine\ndatabases:\n  shop: shop.sql\n"
@@ -116,3 +116,15 @@ def test_recipes_are_found_in_the_folder_or_named_by_the_environment(tmp_path: P
 
 def test_the_built_in_recipe_loads():
     assert load_recipe(built_in_recipe("text_to_sql")).recipe.name == "text_to_sql"
+
+
+def test_base_models_lie_in_one_place_for_all_workspaces_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("DISTILL_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folders = set()
+    for workspace in ("one", "two"):
+        monkeypatch.setenv("DISTILL_HOME", str(tmp_path / workspace))
+        folders.add(cache_folder())
+    assert folders == {tmp_path / "cache" / "distill_assets"}
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"
