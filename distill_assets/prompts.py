@@ -113,10 +113,10 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def render_student_prompt(database: str, question: str, hints: list[str]) -> str:
-    """Return what the student reads: database, question, and the stored values that it mentions.
+    """Return what the student reads: database, question, and what of the database it mentions.
 
     The form is short on purpose: a small student pays for each token, and it learns its databases by
-    heart. `hints` are `column = 'value'` pairs found in the database (linking).
+    heart. `hints` are those of linking.link_question: values, columns, tables and joins.
     """
     linked = f" [{'; '.join(hints)}]" if hints else ""
     return f"{database}: {' '.join(question.split())}{linked}\nSQL:"
