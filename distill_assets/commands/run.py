@@ -139,10 +139,12 @@ def _run_wave(
 
 def _show_failure(event) -> str:
     error = event.step_failure_data.error
-    while error.cause is not None and error.cls_name not in ("Failure",):
+    # Past Dagster's own wrapping, but not into our error's cause: ours says what to do.
+    while error.cause is not None and error.cls_name.startswith("Dagster"):
         error = error.cause
     failure = event.step_failure_data.user_failure_data
     text = failure.description if failure and failure.description else error.message.strip()
+    text = text.removeprefix(f"{DistillError.__module__}.")
     return f"{event.step_key.split('__')[-1]}: {text}"
 
 

@@ -61,6 +61,16 @@ def test_a_killed_run_is_found_lost_and_reaped(home: Path, scenario: RecipeFolde
     assert reap_runs(instance) == []
 
 
+@pytest.mark.parametrize("name", ["holdout.jsonl", "seeds/seeds.jsonl"])
+def test_a_failed_step_is_told_in_our_words_not_in_those_of_its_cause(home: Path, scenario: RecipeFolder, name: str) -> None:
+    with (scenario.path / name).open("ab") as file:
+        file.write(b"\xff")
+    code, output = distill("run", "-q", "--recipe", str(scenario.path))
+    assert code == 1
+    assert f"{Path(name).name}: not UTF-8 near byte" in output and "Save it as UTF-8." in output
+    assert "UnicodeDecodeError" not in output and "distill_assets.errors" not in output
+
+
 def test_a_process_is_told_from_a_later_one_with_its_pid() -> None:
     host, pid, start = process_name().split(":")
     assert is_running(f"{host}:{pid}:{start}")
