@@ -14,14 +14,11 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import duckdb
-
 from distill_assets.clients.sql_grammar.writer import write_sample
-from distill_assets.config import built_in_recipe
+from distill_assets.config import built_in_recipe, load_recipe
 from distill_assets.databases import read_schema
 from distill_assets.linking import LinkIndex, build_index, link_question
-
-DATABASES = ("bikeshare", "clinic", "shop")
+from distill_assets.verifiers.sql.instances import build_database
 
 
 def list_facts(sql: str, tables: dict[str, set[str]]) -> set[tuple[str, str]]:
@@ -31,7 +28,6 @@ def list_facts(sql: str, tables: dict[str, set[str]]) -> set[tuple[str, str]]:
 
     tree = sqlglot.parse_one(sql, dialect="duckdb")
     named = {table.alias_or_name: table.name for table in tree.find_all(e.Table)}
-    facts: set[tuple[str, str]] = set()
     joins = [join.args["on"] for join in tree.find_all(e.Join) if join.args.get("on")]
     joined = {id(column) for on in joins for column in on.find_all(e.Column)}
 
@@ -39,7 +35,7 @@ def list_facts(sql: str, tables: dict[str, set[str]]) -> set[tuple[str, str]]:
         owner = named.get(column.table) or next((table for table in named.values() if column.name in tables.get(table, ())), "")
         return f"{owner}.{column.name}"
 
-    facts |= {
+    facts = {
         ("literal", literal.this) for literal in tree.find_all(e.Literal) if literal.is_string and not literal.find_ancestor(e.Cast)
     }
     facts |= {("column", qualify(column)) for column in tree.find_all(e.Column) if id(column) not in joined}
@@ -85,14 +81,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=500, help="synthetic samples a database")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     args = parser.parse_args()
-    recipe = built_in_recipe("text_to_sql")
-    lines = (recipe / "development.jsonl").read_text(encoding="utf-8").splitlines()
+    recipe, path = load_recipe(built_in_recipe("text_to_sql"))
+    lines = (path / "development.jsonl").read_text(encoding="utf-8").splitlines()
     development = [(item["database"], item["question"], item["gold_sql"]) for item in map(json.loads, lines)]
     with tempfile.TemporaryDirectory(prefix="distill-linking-") as folder:
-        files = {name: Path(folder) / f"{name}.duckdb" for name in DATABASES}
+        files = {name: Path(folder) / f"{name}.duckdb" for name in sorted(recipe.databases)}
         for name, file in files.items():
-            with duckdb.connect(str(file)) as con:
-                con.execute((recipe / "databases" / f"{name}.sql").read_text(encoding="utf-8"))
+            build_database(path / recipe.databases[name], file)
         schemas = {name: read_schema(name, file) for name, file in files.items()}
         indexes = {name: build_index(file) for name, file in files.items()}
     tables = {name: {table.name: {c.name for c in table.columns} for table in schema.tables} for name, schema in schemas.items()}

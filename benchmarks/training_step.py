@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any
 
-from distill_assets.clients.base_model import resolve_base_model
+from distill_assets.clients.base_model import EMBEDDED_NAME, resolve_base_model
 from distill_assets.config import TrainSpec, cache_folder, count_cores
 from distill_assets.train.trainer import freeze_bottom
 
@@ -27,7 +27,7 @@ def measure(batch_size: int, frozen_frac: float, threads: int) -> dict[str, Any]
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    path = resolve_base_model("smollm2-135m-instruct", cache_folder()).path
+    path = resolve_base_model(EMBEDDED_NAME, cache_folder()).path
     model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="sdpa").train()
     freeze_bottom(model, frozen_frac)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
