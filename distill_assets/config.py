@@ -15,51 +15,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from distill_assets.errors import RecipeError
+from distill_assets.teachers import NAME_PATTERN, BudgetSpec, GenerateSpec, Spec, TeacherSpec, find_routing_problem
 
-EMBEDDED_TEACHER = "embedded/sql-grammar"
-NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,59}$"
 MAX_RECIPE_BYTES = 1 << 20
 BUILT_IN_RECIPE = "text_to_sql"
-
-
-class Spec(BaseModel):
-    """Base of all specs: frozen, and a key that nobody reads is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def identity(self, *leave_out: str) -> dict[str, Any]:
-        """The literals that decide a result, ready for a fingerprint."""
-        return self.model_dump(mode="json", exclude=set(leave_out))
-
-
-class TeacherSpec(Spec):
-    """Who writes the data. `model` alone means the embedded teacher or api.openai.com."""
-
-    model: str = Field(EMBEDDED_TEACHER, min_length=1)
-    base_url: str | None = None
-    api_key_env: str = Field("OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    mode: Literal["json_schema", "tools"] = "json_schema"
-    temperature: float = Field(0.9, ge=0, le=2)
-    max_tokens: int = Field(600, ge=16)
-    error_frac: float = Field(0.08, ge=0, le=1)
-    concurrency: int = Field(16, ge=1, le=512)
-    timeout_s: float = Field(120, gt=0)
-
-    @property
-    def is_embedded(self) -> bool:
-        """True for the rule-based teacher that runs inside this process."""
-        return self.model == EMBEDDED_TEACHER
-
-
-class GenerateSpec(Spec):
-    """How seeds become requests."""
-
-    samples_per_seed: int = Field(11, ge=1, le=10_000)
-    prompt: str = "write_sample.v1"
-    seed: int = 17
 
 
 class JudgeSpec(Spec):
@@ -164,6 +126,8 @@ class Recipe(Spec):
     holdout: str = "holdout.jsonl"
     instances: int = Field(2, ge=1, le=10)
     teacher: TeacherSpec = TeacherSpec()
+    teachers: tuple[TeacherSpec, ...] = ()
+    budget: BudgetSpec = BudgetSpec()
     generate: GenerateSpec = GenerateSpec()
     judge: JudgeSpec = JudgeSpec()
     curate: CurateSpec = CurateSpec()
@@ -186,6 +150,20 @@ class Recipe(Spec):
         if bad:
             raise ValueError(f"database name {bad[0]!r} must match {NAME_PATTERN}")
         return self
+
+    @model_validator(mode="after")
+    def check_teachers(self) -> Recipe:
+        """Refuse teachers that routing could not tell apart or would never reach."""
+        if self.teachers and "teacher" in self.model_fields_set:
+            raise ValueError("write either teacher (one) or teachers (several), not both")
+        problem = find_routing_problem(self.list_teachers(), set(self.generate.list_strategies()))
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    def list_teachers(self) -> tuple[TeacherSpec, ...]:
+        """All teachers, in the recipe's order; the first one also answers the holdout."""
+        return self.teachers or (self.teacher,)
 
 
 def _overlay(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -306,6 +284,15 @@ def cache_folder() -> Path:
 def read_secret(variable: str) -> str | None:
     """The value of the environment variable that holds a key; never stored, never logged."""
     return os.environ.get(variable)
+
+
+def find_proxy(url: str) -> str | None:
+    """The proxy that the environment names for an address ($HTTPS_PROXY, $HTTP_PROXY, $NO_PROXY), or None."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    return None if not parts.hostname or proxy_bypass(parts.hostname) else getproxies().get(parts.scheme)
 
 
 def find_recipe_folders() -> list[Path]:

@@ -46,6 +46,10 @@ class TeacherError(DistillError, RuntimeError):
     """A teacher endpoint refused for a reason that a retry does not mend."""
 
 
+class BudgetError(TeacherError):
+    """More would have to be spent than the recipe allows."""
+
+
 class BaseModelError(DistillError, FileNotFoundError):
     """The base model is missing, damaged or of another shape than expected."""
 

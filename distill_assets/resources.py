@@ -91,3 +91,8 @@ def _name_exit(code: int) -> str:
 def read_clock_s() -> float:
     """Seconds since an arbitrary start, for durations that are shown and never stored in a result."""
     return time.monotonic()
+
+
+def read_wall_clock_s() -> float:
+    """Seconds since 1970, for when a reply was bought; it stands in the journal and decides nothing."""
+    return time.time()

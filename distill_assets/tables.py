@@ -86,31 +86,43 @@ HOLDOUT = TableSpec(
     },
 )
 
+# ok; else no answer in it, cut short, refused by the model or a filter, not taken by the endpoint, from another
+# model than the pinned one, or no whole reply at all.
+GENERATION_STATES = ("ok", "invalid", "truncated", "refused", "rejected", "other_model", "error")
+
 RAW_GENERATIONS = TableSpec(
     "raw_generations",
     "One row a completion: what was asked, what came back, and which endpoint answered.",
     ("generation_id",),
     {
         "generation_id": Field(S, "content id of request_id and reply"),
-        "request_id": Field(S, "content id of the request: provider, body, sample index"),
+        "request_id": Field(S, "content id of the request: endpoint, body, sample index"),
         "seed_id": Field(S, "seed that the request was made from"),
         "sample_ix": Field(N, "which of the samples of that seed"),
+        "strategy": Field(S, "strategy that made the request"),
         "database": Field(S, "database that the question is asked about"),
         "prompt_id": Field(S, "prompt file with version and content hash"),
         "question": Field(S, "the question that the teacher wrote", nullable=True),
-        "trace": Field(S, "the teacher's step-by-step reasoning", nullable=True),
+        "trace": Field(S, "the teacher's step-by-step reasoning, as the answer holds it", nullable=True),
         "completion": Field(S, "the SQL that the teacher wrote", nullable=True),
-        "generation_status": Field(S, "how the request ended", allowed=("ok", "invalid", "truncated", "refused", "error")),
+        "endpoint_trace": Field(S, "reasoning that the endpoint gave beside the answer", nullable=True),
+        "endpoint_trace_field": Field(S, "where in the reply that reasoning stood", nullable=True),
+        "generation_status": Field(S, "how the request ended", allowed=GENERATION_STATES),
         "error": Field(S, "what went wrong, redacted", nullable=True),
-        "teacher": Field(S, "teacher as the recipe names it, with version"),
+        "teacher": Field(S, "teacher that answered, as the recipe names it, with version"),
         "provider": Field(S, "host that was asked, or embedded"),
         "served_model": Field(S, "model that answered, by its own word", nullable=True),
+        "upstream": Field(S, "who stood behind a router, by its own word", nullable=True),
         "system_fingerprint": Field(S, "the endpoint's fingerprint of its set-up", nullable=True),
         "response_id": Field(S, "the endpoint's id of the reply", nullable=True),
         "finish_reason": Field(S, "why the endpoint stopped writing", nullable=True),
-        "prompt_tokens": Field(N, "tokens read, as billed"),
-        "completion_tokens": Field(N, "tokens written, as billed"),
+        "prompt_tokens": Field(N, "tokens read over all calls, as billed"),
+        "completion_tokens": Field(N, "tokens written over all calls, as billed"),
+        "reasoning_tokens": Field(N, "of those, tokens of reasoning, as the endpoint tells"),
+        "n_calls": Field(N, "calls whose replies were journaled for this request"),
+        "cost_usd": Field(F, "what those calls cost, in USD; null when no price is known", nullable=True),
     },
+    unversioned=("cost_usd",),
 )
 
 PLANTED_ERRORS = TableSpec(

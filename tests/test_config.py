@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from distill_assets.config import SCALES, GenerateSpec, Recipe, built_in_recipe, cache_folder, find_recipe_folders, load_recipe
+from distill_assets.config import SCALES, Recipe, built_in_recipe, cache_folder, find_recipe_folders, load_recipe
 from distill_assets.errors import RecipeError
+from distill_assets.teachers import GenerateSpec
 
 GOOD = "name: mine\ndatabases:\n  shop: shop.sql\n"
 

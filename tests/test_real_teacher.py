@@ -33,9 +33,8 @@ def endpoint() -> Iterator[Endpoint]:
 @pytest.fixture
 def taught(home: Path, tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> RecipeFolder:
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    teacher = (
-        f"teacher: {{model: asked-model, base_url: '{endpoint.base_url}', api_key_env: PLANTED_KEY, concurrency: 4, timeout_s: 20}}"
-    )
+    limits = "limits: {concurrency: 4, timeout_s: 20, first_wait_s: 0.01}"
+    teacher = f"teacher: {{model: asked-model, base_url: '{endpoint.base_url}', api_key_env: PLANTED_KEY, {limits}}}"
     return write_scenario(tmp_path / "recipe", samples_per_seed=PER_SEED, extra=teacher)
 
 
@@ -106,6 +105,7 @@ def test_truncated_replies_are_told_apart(taught: RecipeFolder, home: Path, endp
 def test_a_server_error_is_an_error_row_and_leaves_the_sample_unscored(
     taught: RecipeFolder, home: Path, endpoint: Endpoint
 ) -> None:
+    taught = change(taught, "samples_per_seed: 4", "samples_per_seed: 3")  # fewer rows than the streak that ends a run
     endpoint.fail_after, endpoint.failure = 0, (500, {"message": "overloaded", "code": None})
     report = run(taught, "judged_samples")
     assert any("unscored_share" in error for error in report.errors)
@@ -116,8 +116,17 @@ def test_a_server_error_is_an_error_row_and_leaves_the_sample_unscored(
 
     endpoint.fail_after, sent = None, len(endpoint.requests)
     assert run(taught, "judged_samples").errors == []
-    assert len(endpoint.requests) - sent == len(SEEDS) * PER_SEED
+    assert len(endpoint.requests) - sent == len(SEEDS) * 3
     assert table(taught, home, RAW_GENERATIONS)["generation_status"].unique().to_list() == ["ok"]
+
+
+def test_an_endpoint_that_answers_nothing_any_more_stops_the_run(taught: RecipeFolder, home: Path, endpoint: Endpoint) -> None:
+    endpoint.fail_after, endpoint.failure = 2, (500, {"message": "overloaded", "code": None})
+    [error] = run(taught, "raw_generations").errors
+    assert "20 requests in a row failed" in error and "overloaded" in error and KEY not in error
+    endpoint.fail_after, sent = None, len(endpoint.requests)
+    assert run(taught, "raw_generations").errors == []
+    assert len(endpoint.requests) - sent == len(SEEDS) * PER_SEED - 2
 
 
 def test_a_missing_key_is_a_clear_error(taught: RecipeFolder, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +140,7 @@ def test_a_missing_key_is_a_clear_error(taught: RecipeFolder, endpoint: Endpoint
 def test_a_real_teacher_answers_the_holdout_and_no_question_is_asked_twice(
     taught: RecipeFolder, home: Path, endpoint: Endpoint
 ) -> None:
-    taught = with_one_call_at_a_time(taught)
+    taught = change(taught, "concurrency: 4", "concurrency: 1, max_tries: 1")
     n_generations, n_answered = len(SEEDS) * PER_SEED, 3
     endpoint.fail_after, endpoint.failure = n_generations + n_answered, (500, {"message": "overloaded", "code": None})
     [error] = run(taught).errors
@@ -158,9 +167,10 @@ def test_a_real_teacher_answers_the_holdout_and_no_question_is_asked_twice(
     assert len(endpoint.requests) == sent
 
 
-def with_one_call_at_a_time(folder: RecipeFolder) -> RecipeFolder:
+def change(folder: RecipeFolder, old: str, new: str) -> RecipeFolder:
     file = folder.path / "recipe.yaml"
-    file.write_text(file.read_text().replace("concurrency: 4", "concurrency: 1"))
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
     return load_recipe(folder.path)
 
 

@@ -1,6 +1,7 @@
-"""What passes between a stage and whoever answers: requests, replies, and the teacher's answer form.
+"""What passes between a stage and whoever answers: requests and replies.
 
-Belongs here: plain data. Does not belong here: transport (openai_chat, embedded_chat) or meaning.
+Belongs here: plain data. Does not belong here: transport (wire, embedded_chat), durability (journal) or
+meaning (stages).
 """
 
 from __future__ import annotations
@@ -9,31 +10,45 @@ from typing import NamedTuple
 
 
 class ChatRequest(NamedTuple):
-    """One planned call: its id, the messages by role, and the seed sent with it."""
+    """One planned call: the messages by role, the seed sent with it, and which of several equal calls it is.
 
-    request_id: str
+    `route` names the teachers to ask, each after the one before it failed; `subject` is the caller's own.
+    """
+
     system: str
     user: str
     seed: int
+    sample_ix: int = 0
+    route: tuple[str, ...] = ()
+    subject: object = None
 
 
 class ChatReply(NamedTuple):
-    """How a call ended. `answer` is the parsed object of an ok reply; token counts are as billed.
+    """How a request ended. `answer` is the parsed object of an ok reply; tokens and USD are those of all its calls.
 
-    `status`: ok, invalid (reply does not parse), truncated, refused, or error (no whole reply).
+    `status`: ok; invalid (no answer in it), truncated, refused, rejected (the endpoint would not take the
+    request), other_model (not the pinned one), or error (no whole reply). `trace` is reasoning that the endpoint
+    gave beside the answer, and `trace_field` where it stood. `cost_usd` is None when no price is known.
     `extra` holds what the endpoint said of itself outside the protocol.
     """
 
     request_id: str
     status: str
+    teacher: str = ""
     answer: dict[str, str] | None = None
     error: str | None = None
     served_model: str | None = None
+    upstream: str | None = None
     system_fingerprint: str | None = None
     response_id: str | None = None
     finish_reason: str | None = None
+    trace: str | None = None
+    trace_field: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: float | None = None
+    n_calls: int = 1
     extra: dict[str, object] | None = None
 
     @property

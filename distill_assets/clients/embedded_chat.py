@@ -1,7 +1,7 @@
 """The embedded teacher behind the Chat Completions protocol, in process.
 
-Belongs here: routes, request reading, replies and errors in OpenAI's shapes, as an httpx2 transport.
-Does not belong here: what is written (sql_grammar) or how a client calls (openai_chat). The one
+Belongs here: routes, request reading, replies and errors in OpenAI's shapes.
+Does not belong here: what is written (sql_grammar) or who asks (engine). The one
 idea: the teacher reads nothing but the request, so it stands where any real endpoint stands.
 
 A request carries the card between lines `<schema>` and `</schema>`, the seed in
@@ -17,15 +17,12 @@ import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from distill_assets.clients.sql_grammar import VERSION, Sample, write_sample
 from distill_assets.databases import Schema, schema_from_json
 from distill_assets.errors import DatabaseSourceError
 from distill_assets.identity import hash_file, make_id
-
-if TYPE_CHECKING:
-    import httpx2
 
 MODEL = f"sql-grammar@{VERSION}"
 DEFAULT_ERROR_FRAC = 0.08
@@ -51,32 +48,13 @@ class _Task(NamedTuple):
     error_frac: float
 
 
-def embedded_transport() -> Any:
-    """Return an httpx2 transport, sync and async, that answers in process."""
-    import httpx2
+def answer_body(content: bytes) -> dict[str, Any]:
+    """Answer the body of a chat request: the bulk path, without a client between.
 
-    class EmbeddedTransport(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
-        """Answers each request itself; there is no connection to keep or close."""
-
-        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-            return _respond(request.method, request.url.path, request.read())
-
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            return _respond(request.method, request.url.path, await request.aread())
-
-    return EmbeddedTransport()
-
-
-def _respond(method: str, path: str, content: bytes) -> httpx2.Response:
-    import httpx2
-
-    try:
-        status, body = 200, route(method, path, content)
-    except BadRequestError as error:
-        kind = "invalid_request_error"
-        status, body = error.status, {"error": {"message": str(error), "type": kind, "param": None, "code": error.code}}
-    headers = {"x-request-id": f"req-{make_id(method, path, content.decode(errors='replace'))}"}
-    return httpx2.Response(status, json=body, headers=headers)
+    Raises:
+        BadRequestError: the body names no card or no seed.
+    """
+    return route("POST", "/v1/chat/completions", content)
 
 
 def route(method: str, path: str, content: bytes) -> dict[str, Any]:

@@ -1,44 +1,293 @@
-"""The journal: every whole reply is on the disk before it counts, so that none is bought twice.
+"""The journal: every whole reply is on the disk before it counts, so that none is lost or bought twice.
 
-Belongs here: appending, syncing and reading back replies by request id. Does not belong here: calls
-(openai_chat) or what a reply means (stages).
+Belongs here: lines, segments, claims, and what was spent. Does not belong here: calls (engine) or what a
+reply means (replies).
 
-One JSONL file a recipe; each line is `crc32 json`. A torn last line, or a flipped bit anywhere, costs
-that line only. One writer at a time, held by a lock that the kernel frees when the process ends.
+One folder a recipe. Each run appends to a segment of its own, `segment-<n>.log`, which it holds by a lock that
+the kernel frees when the process ends; a dead run's segment is taken over by the next one. A line is
+`crc32 kind key usd tokens rest`: the CRC covers what follows it, so a torn or spoiled line costs itself only.
+
+    i  intent: the call `key` is about to be sent, with the most that it can cost
+    r  reply: it ended, with what it cost; `rest` is JSON
+    f  failure: no whole reply came; the cost is what is in doubt, else 0
+
+USD are stored in billionths. A key with an intent and nothing after it, in a segment that nobody holds, is in
+doubt: the money counts as spent and the call may be sent again. In a segment that a live run holds it is in
+flight, and nobody else sends it. Claims are made under one short lock (`claims.lock`).
 """
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from distill_assets.clients.chat import ChatReply
+import orjson
+
 from distill_assets.errors import StorageError
-from distill_assets.storage import hold_lock
+
+NANO = 1_000_000_000
+BALLAST_BYTES = 4 << 20
+SEGMENT_BITS = 40
+OURS, THEIRS, ANSWERED, OVER = "ours", "theirs", "answered", "over"
+
+
+class Cap(NamedTuple):
+    """The most that all runs together may spend; None is no bound."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+
+class Line(NamedTuple):
+    """One line, read."""
+
+    kind: str
+    key: str
+    usd_nano: int
+    tokens: int
+    rest: bytes
+
+
+class Spent(NamedTuple):
+    """What all runs of a recipe spent: settled, and not yet or never settled."""
+
+    usd: float
+    tokens: int
+    usd_in_doubt: float
+    tokens_in_doubt: int
+
+
+class Segment:
+    """One file of the journal: how far it was read, and the calls in it that have an intent and no end yet."""
+
+    def __init__(self, file: Path, number: int) -> None:
+        self.file, self.number = file, number
+        self.handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self.read_to = 0
+        self.open_calls: dict[str, tuple[int, int]] = {}
+        self.is_held_by_us = False
+
+    def try_hold(self) -> bool:
+        """Take the segment's lock for this process, if no live process has it."""
+        try:
+            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def is_alive(self) -> bool:
+        """Whether another process holds the segment."""
+        if self.is_held_by_us:
+            return True
+        if self.try_hold():
+            fcntl.flock(self.handle, fcntl.LOCK_UN)
+            return False
+        return True
 
 
 class Journal:
-    """Replies by request id; `append` then `sync` make new ones durable."""
+    """Replies by key, over all segments of a folder; this process appends to one of them."""
 
-    def __init__(self, file: Path, replies: dict[str, ChatReply], handle) -> None:
-        self.file = file
-        self.replies = replies
-        self._handle = handle
+    def __init__(self, folder: Path, own: Segment, segments: list[Segment], lock: int) -> None:
+        self.folder, self._own, self._segments, self._lock = folder, own, {s.number: s for s in segments}, lock
+        self._index: dict[str, int | list[int]] = {}
+        self._usd_nano = self._tokens = 0
+        self._doubt_usd_nano = self._doubt_tokens = 0
+        self._n_opened = -1
+        self.n_damaged = 0
+        self.is_full = False
+        for segment in segments:
+            self._read_new_lines(segment)
+        for cost in own.open_calls.values():  # of a run that ended before they did
+            self._doubt(cost)
+        own.open_calls.clear()
 
-    def append(self, reply: ChatReply) -> None:
-        """Write one final reply; it is durable after the next `sync`."""
-        if not reply.is_final:
+    # --- reading ---
+
+    def find(self, key: str) -> list[dict[str, object]]:
+        """All replies journaled under `key`, oldest first."""
+        places = self._index.get(key)
+        if places is None:
+            return []
+        return [self._load(place) for place in (places if isinstance(places, list) else [places])]
+
+    def _load(self, place: int) -> dict[str, object]:
+        segment, offset = self._segments[place >> SEGMENT_BITS], place & ((1 << SEGMENT_BITS) - 1)
+        piece = os.pread(segment.handle, 4096, offset)
+        while (end := piece.find(b"\n")) < 0:
+            more = os.pread(segment.handle, 1 << 16, offset + len(piece))
+            if not more:
+                end = len(piece)
+                break
+            piece += more
+        return orjson.loads(piece[:end].split(b" ", 5)[5])
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def _read_new_lines(self, segment: Segment) -> None:
+        size = os.fstat(segment.handle).st_size
+        if size <= segment.read_to:
             return
-        text = json.dumps(reply._asdict(), ensure_ascii=True, separators=(",", ":"))
+        with open(segment.handle, "rb", closefd=False) as file:
+            file.seek(segment.read_to)
+            offset = segment.read_to
+            for raw in file:
+                if raw == b"\n":  # written by who took over a segment that ended in a torn line
+                    offset += 1
+                    continue
+                if not raw.endswith(b"\n") and segment.is_alive() and not segment.is_held_by_us:
+                    break  # its writer is in the middle of a line
+                self._take_in(segment, parse_line(raw), offset)
+                offset += len(raw)
+        segment.read_to = offset
+
+    def _take_in(self, segment: Segment, line: Line | None, offset: int) -> None:
+        if line is None:
+            self.n_damaged += 1
+        elif line.kind == "i":
+            if (before := segment.open_calls.get(line.key)) is not None:
+                self._doubt(before)
+            segment.open_calls[line.key] = (line.usd_nano, line.tokens)
+        else:
+            segment.open_calls.pop(line.key, None)
+            self._usd_nano += line.usd_nano
+            self._tokens += line.tokens
+            if line.kind == "r":
+                self._add(line.key, segment.number << SEGMENT_BITS | offset)
+
+    def _doubt(self, cost: tuple[int, int]) -> None:
+        """Count a call that nobody will ever hear of as spent."""
+        self._doubt_usd_nano += cost[0]
+        self._doubt_tokens += cost[1]
+
+    def _add(self, key: str, place: int) -> None:
+        before = self._index.get(key)
+        if before is None:
+            self._index[key] = place
+        else:
+            self._index[key] = [*(before if isinstance(before, list) else [before]), place]
+
+    # --- claiming ---
+
+    def claim(self, key: str, usd: float, tokens: int, cap: Cap, may_repeat: bool = False) -> str:
+        """Say that this process is about to send `key`, unless another one is, or has, or it could cost too much.
+
+        Args:
+            usd, tokens: the most that the call can cost. may_repeat: claim it although a reply is known.
+
+        Returns:
+            OURS: send it. ANSWERED: another run's reply is here by now. THEIRS: a live run has it in flight.
+            OVER: with it, and all that is in flight or in doubt, more than `cap` could be spent.
+        """
+        with self._locked():
+            state = self._look(key, usd, tokens, cap, may_repeat)
+            if state == OURS:
+                self._write("i", key, round(usd * NANO), tokens, b"")
+        return state
+
+    def look(self, key: str, usd: float, tokens: int, cap: Cap, may_repeat: bool = False) -> str:
+        """What `claim` would say, without claiming."""
+        with self._locked():
+            return self._look(key, usd, tokens, cap, may_repeat)
+
+    def _look(self, key: str, usd: float, tokens: int, cap: Cap, may_repeat: bool) -> str:
+        self._refresh()
+        if not may_repeat and key in self._index:
+            return ANSWERED
+        if any(key in s.open_calls and s.is_alive() for s in self._segments.values()):
+            return THEIRS
+        return OVER if self._would_exceed(usd, tokens, cap) else OURS
+
+    def _would_exceed(self, usd: float, tokens: int, cap: Cap) -> bool:
+        if cap == Cap():
+            return False
+        spent = self.spent()
+        is_over_usd = cap.usd is not None and spent.usd + spent.usd_in_doubt + usd > cap.usd + 1 / NANO
+        return is_over_usd or (cap.tokens is not None and spent.tokens + spent.tokens_in_doubt + tokens > cap.tokens)
+
+    def spent(self) -> Spent:
+        """What was spent so far by all runs that this process has read of."""
+        doubtful = [cost for segment in self._segments.values() for cost in segment.open_calls.values()]
+        usd_in_doubt = (self._doubt_usd_nano + sum(cost[0] for cost in doubtful)) / NANO
+        return Spent(self._usd_nano / NANO, self._tokens, usd_in_doubt, self._doubt_tokens + sum(cost[1] for cost in doubtful))
+
+    def count_in_flight(self) -> int:
+        """Calls that a live process has in flight."""
+        return sum(len(s.open_calls) for s in self._segments.values() if s.open_calls and s.is_alive())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
-            self._handle.write(f"{zlib.crc32(text.encode()):08x} {text}\n")
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _refresh(self) -> None:
+        """Read what other processes wrote; cheap while there are none."""
+        n_opened = os.fstat(self._lock).st_size
+        if n_opened != self._n_opened:
+            self._n_opened = n_opened
+            for number, file in list_segments(self.folder):
+                if number not in self._segments:
+                    self._segments[number] = Segment(file, number)
+        if len(self._segments) > 1:
+            for segment in self._segments.values():
+                if segment is not self._own:
+                    self._read_new_lines(segment)
+
+    # --- writing ---
+
+    def append(self, key: str, usd: float, tokens: int, reply: dict[str, object], body: bytes | None = None) -> None:
+        """Write down how a call ended; it is durable after the next `sync`.
+
+        Args:
+            reply: facts of the call. body: the reply's own JSON, kept as it came.
+
+        Raises:
+            StorageError: the disk is full; nothing more may be sent.
+        """
+        rest = orjson.dumps(reply)
+        if body is not None:
+            rest = b'{"body":' + body.replace(b"\n", b" ").replace(b"\r", b" ") + (b"," if reply else b"") + rest[1:]
+        self._write("r", key, round(usd * NANO), tokens, rest)
+
+    def fail(self, key: str, usd_in_doubt: float = 0.0, tokens_in_doubt: int = 0) -> None:
+        """Write down that a call ended without a whole reply."""
+        self._write("f", key, round(usd_in_doubt * NANO), tokens_in_doubt, b"")
+
+    def _write(self, kind: str, key: str, usd_nano: int, tokens: int, rest: bytes) -> None:
+        text = f"{kind} {key} {usd_nano} {tokens} ".encode() + rest
+        offset = self._own.read_to
+        raw = b"%08x %s\n" % (zlib.crc32(text), text)
+        self._put(raw, offset)
+        self._own.read_to = offset + len(raw)
+        self._take_in(self._own, Line(kind, key, usd_nano, tokens, b""), offset)
+
+    def _put(self, raw: bytes, offset: int) -> None:
+        try:
+            if os.write(self._own.handle, raw) == len(raw):
+                return None
+            raise OSError(28, "No space left on device")
         except OSError as error:
-            raise _cannot_write(self.file, error) from error
-        self.replies[reply.request_id] = reply
+            os.ftruncate(self._own.handle, offset)
+            self.is_full = True
+            if self._drop_ballast():
+                return self._put(raw, offset)
+            raise cannot_write(self._own.file, error) from error
+
+    def _drop_ballast(self) -> bool:
+        """Free the space kept for replies that were in flight when the disk filled up."""
+        with suppress(OSError):
+            (self.folder / "ballast").unlink()
+            return True
+        return False
 
     def sync(self) -> None:
         """Flush what was appended to the disk.
@@ -47,68 +296,93 @@ class Journal:
             StorageError: the disk is full; earlier replies are safe.
         """
         try:
-            self._handle.flush()
-            os.fdatasync(self._handle.fileno())
+            os.fdatasync(self._own.handle)
         except OSError as error:
-            raise _cannot_write(self.file, error) from error
+            raise cannot_write(self._own.file, error) from error
+
+    def close(self) -> None:
+        """Flush, and give the segment up."""
+        try:
+            self.sync()
+        finally:
+            for segment in self._segments.values():
+                os.close(segment.handle)
+            os.close(self._lock)
 
 
-def _cannot_write(file: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{file} cannot be written: {error.strerror}. Replies up to the last sync are safe and nothing more was sent. "
-        "Free disk space, then run again: only what is missing is asked for."
-    )
+def parse_line(raw: bytes) -> Line | None:
+    """Read a line; None when its checksum does not fit."""
+    checksum, _, text = raw.rstrip(b"\n").partition(b" ")
+    if len(checksum) != 8 or f"{zlib.crc32(text):08x}".encode() != checksum:
+        return None
+    try:
+        kind, key, usd_nano, tokens, rest = text.split(b" ", 4)
+        return Line(kind.decode(), key.decode(), int(usd_nano), int(tokens), rest)
+    except ValueError:  # a line of an older form
+        return None
+
+
+def list_segments(folder: Path) -> list[tuple[int, Path]]:
+    """Number and file of each segment, in order."""
+    files = [(file.stem.removeprefix("segment-"), file) for file in folder.glob("segment-*.log")]
+    return sorted((int(number), file) for number, file in files if number.isdigit())
 
 
 @contextmanager
-def open_journal(folder: Path, holder: str) -> Iterator[Journal]:
-    """Open a recipe's journal for this process alone.
+def open_journal(folder: Path) -> Iterator[Journal]:
+    """Open a recipe's journal; other processes may have it open too.
 
     Raises:
-        LockedError: another run is generating into it.
-        StorageError: it cannot be opened.
+        StorageError: the folder cannot be written.
     """
-    file = folder / "generations.jsonl"
-    with hold_lock(folder / "journal.lock", holder):
-        try:
-            replies = read_replies(file)
-            with file.open("a", encoding="ascii") as handle:
-                if file.stat().st_size and not _ends_with_newline(file):
-                    handle.write("\n")  # part a torn line from what follows
-                journal = Journal(file, replies, handle)
-                yield journal
-                journal.sync()
-        except OSError as error:
-            if isinstance(error, StorageError):
-                raise
-            raise _cannot_write(file, error) from error
+    try:
+        journal = _open(folder)
+    except OSError as error:
+        raise cannot_write(error.filename or folder, error) from error
+    try:
+        yield journal
+    finally:
+        journal.close()
 
 
-def _ends_with_newline(file: Path) -> bool:
-    with file.open("rb") as handle:
-        handle.seek(-1, os.SEEK_END)
-        return handle.read(1) == b"\n"
+def _open(folder: Path) -> Journal:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder / "claims.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        segments = [Segment(file, number) for number, file in list_segments(folder)]
+        own = next((segment for segment in segments if segment.try_hold()), None)
+        if own is None:
+            number = 1 + max((segment.number for segment in segments), default=0)
+            own = Segment(folder / f"segment-{number}.log", number)
+            own.try_hold()
+            segments.append(own)
+            os.write(lock, b".")  # its size tells the others to look for new segments; times are too coarse
+        own.is_held_by_us = True
+        _part_torn_line(own)
+        _lay_ballast(folder)
+        return Journal(folder, own, segments, lock)
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def read_replies(file: Path) -> dict[str, ChatReply]:
-    """Return the replies of a journal file by request id; lines that fail their checksum are left out."""
+def _part_torn_line(segment: Segment) -> None:
+    size = os.fstat(segment.handle).st_size
+    if size and os.pread(segment.handle, 1, size - 1) != b"\n":
+        os.write(segment.handle, b"\n")
+
+
+def _lay_ballast(folder: Path) -> None:
+    """Keep some space back, so that replies in flight when the disk fills up can still be written."""
+    file = folder / "ballast"
     if not file.exists():
-        return {}
-    replies = {}
-    with file.open("rb") as handle:
-        for line in handle:
-            reply = _read_line(line)
-            if reply is not None:
-                replies[reply.request_id] = reply
-    return replies
+        with suppress(OSError), file.open("wb") as handle:
+            os.posix_fallocate(handle.fileno(), 0, BALLAST_BYTES)
 
 
-def _read_line(line: bytes) -> ChatReply | None:
-    checksum, _, text = line.rstrip(b"\n").partition(b" ")
-    if not text or f"{zlib.crc32(text):08x}".encode() != checksum:
-        return None
-    fields = json.loads(text)
-    if not isinstance(fields, dict) or not {"request_id", "status"} <= set(fields):
-        return None
-    # A field that another version of this package wrote is no reason to buy the reply again.
-    return ChatReply(**{name: value for name, value in fields.items() if name in ChatReply._fields})
+def cannot_write(file: object, error: OSError) -> StorageError:
+    """The error of a journal that takes no more."""
+    return StorageError(
+        f"{file} cannot be written: {error.strerror}. Replies that were acknowledged are safe and nothing more is sent. "
+        "Free disk space or fix the folder's permissions, then run again: only what is missing is asked for."
+    )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from distill_assets.clients.openai_chat import plan_endpoint
+from distill_assets.clients.endpoints import name_teacher, plan_endpoint
 from distill_assets.config import RecipeFolder, cache_folder, load_recipe, read_secret
 from distill_assets.errors import BaseModelError, DistillError, SeedError
 from distill_assets.prompts import fill, load_prompt
@@ -68,10 +68,11 @@ def _check_prompt(folder: RecipeFolder) -> Iterator[str]:
 
 
 def _check_teacher(folder: RecipeFolder) -> Iterator[str]:
-    try:
-        plan_endpoint(folder.recipe.teacher, read_secret)
-    except DistillError as error:
-        yield str(error)
+    for teacher in folder.recipe.list_teachers():
+        try:
+            plan_endpoint(teacher, read_secret)
+        except DistillError as error:
+            yield str(error)
 
 
 def _read_seeds(folder: RecipeFolder) -> Rows:
@@ -148,8 +149,9 @@ def _summarize(folder: RecipeFolder, n_seeds: int, n_items: int) -> str:
     recipe = folder.recipe
     return (
         f"{recipe.name}: well. {len(recipe.databases)} databases ({', '.join(sorted(recipe.databases))}), {n_seeds} seeds, "
-        f"{n_items} holdout items whose queries ran on {recipe.instances} instances of each, prompt {recipe.generate.prompt}, "
-        f"teacher {recipe.teacher.model}.\n{_describe_base_model(folder)}"
+        f"{n_items} holdout items whose queries ran on {recipe.instances} instances of each, "
+        f"prompt {', '.join(strategy.prompt for strategy in recipe.generate.list_strategies().values())}, "
+        f"teacher {', '.join(name_teacher(teacher) for teacher in recipe.list_teachers())}.\n{_describe_base_model(folder)}"
     )
 
 

@@ -132,7 +132,7 @@ def _examine_recipe(folder: RecipeFolder) -> list[Diagnosis]:
         found.append(Diagnosis(f"{recipe.name}: base model", True, f"{model.name} at {model.path}"))
     except BaseModelError as error:
         found.append(Diagnosis(f"{recipe.name}: base model", False, str(error)))
-    if not recipe.teacher.is_embedded:
-        is_set = bool(read_secret(recipe.teacher.api_key_env))
-        found.append(Diagnosis(f"{recipe.name}: key", is_set, f"{recipe.teacher.api_key_env} is {'set' if is_set else 'empty'}"))
+    for variable in sorted({teacher.api_key_env for teacher in recipe.list_teachers() if not teacher.is_embedded}):
+        is_set = bool(read_secret(variable))
+        found.append(Diagnosis(f"{recipe.name}: key", is_set, f"{variable} is {'set' if is_set else 'empty'}"))
     return found

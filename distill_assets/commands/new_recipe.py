@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distill_assets.config import BUILT_IN_RECIPE, NAME_PATTERN, built_in_recipe
+from distill_assets.config import BUILT_IN_RECIPE, built_in_recipe
 from distill_assets.databases import Schema, read_schema
 from distill_assets.errors import DatabaseSourceError, RecipeError, StorageError
 from distill_assets.prompts import lock_text
@@ -23,6 +23,7 @@ from distill_assets.recipes.example import EXAMPLE_DATABASE, EXAMPLE_HOLDOUT, EX
 from distill_assets.recipes.starting import render_recipe
 from distill_assets.recipes.suggestions import make_example_items, make_topics, render_rows
 from distill_assets.storage import write_text
+from distill_assets.teachers import NAME_PATTERN
 
 EXAMPLE_NAME = "garden_school"
 NEXT_AFTER_EXAMPLE = """\

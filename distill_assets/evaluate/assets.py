@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,14 @@ import dagster as dg
 import polars as pl
 
 from distill_assets import linking
+from distill_assets.call_log import CallTeller
 from distill_assets.checks import blocking_keys
 from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
-from distill_assets.clients.journal import open_journal
-from distill_assets.clients.journaled_chat import ask_through_journal
-from distill_assets.clients.openai_chat import name_provider, name_teacher, plan_endpoint, teacher_identity
+from distill_assets.clients.chat import ChatReply
+from distill_assets.clients.desk import open_desks
+from distill_assets.clients.endpoints import name_teacher, teacher_identity
+from distill_assets.clients.engine import ask
+from distill_assets.clients.journal import Cap, open_journal
 from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
 from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
@@ -22,12 +24,12 @@ from distill_assets.evaluate.figures import draw_figures
 from distill_assets.evaluate.items import Model, build_items, name_answers
 from distill_assets.evaluate.report import EvalReport, build_report, headline_table
 from distill_assets.evaluate.scoring import score_answers
-from distill_assets.evaluate.teacher import SqlAnswer, plan_questions, read_replies
+from distill_assets.evaluate.teacher import SqlAnswer, key_items, plan_questions, read_replies
 from distill_assets.gates import asset_key, input_version, require_gates
 from distill_assets.identity import hash_text
 from distill_assets.materialization import describe_asset, describe_table, publish_table, read_input
 from distill_assets.prompts import Prompt, load_prompt
-from distill_assets.resources import GpuResource
+from distill_assets.resources import GpuResource, read_wall_clock_s
 from distill_assets.storage import Workspace, find_instances, read_table, write_bytes, write_text
 from distill_assets.tables import (
     DATABASES,
@@ -39,6 +41,7 @@ from distill_assets.tables import (
     RAW_GENERATIONS,
     TRAINING_DATASET,
 )
+from distill_assets.teachers import TeacherSpec
 from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner
 
 GROUP = "evaluate"
@@ -51,7 +54,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     spec = {**recipe.evaluate.identity(), "linking": linking.VERSION}
     if _is_teacher_asked(recipe):
         prompt = load_prompt(folder.path, recipe.evaluate.prompt)
-        spec |= {"prompt": prompt.prompt_id, "teacher": teacher_identity(recipe.teacher, name_provider(recipe.teacher))}
+        spec |= {"prompt": prompt.prompt_id, "teacher": teacher_identity(_find_asked_teacher(recipe))}
 
     @dg.asset(
         **describe_table(
@@ -92,7 +95,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         **describe_asset(
             recipe, "eval_report", REPORT_MEANING, group=GROUP, kinds={"report", "json"},
             deps=["eval_results", "student_checkpoint", "training_dataset", "dropped_samples", "judged_samples", "raw_generations"],
-            step="1", spec={"teacher": name_teacher(recipe.teacher)},
+            step="1", spec={"teacher": _name_teachers(recipe)},
         )
     )  # fmt: skip
     def eval_report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -120,8 +123,17 @@ def _list_models(context: dg.AssetExecutionContext, workspace: Workspace, folder
     return models
 
 
+def _name_teachers(recipe: Recipe) -> str:
+    return ", ".join(name_teacher(teacher) for teacher in recipe.list_teachers())
+
+
+def _find_asked_teacher(recipe: Recipe) -> TeacherSpec | None:
+    """The first teacher that can answer; a rule-based one cannot."""
+    return next((teacher for teacher in recipe.list_teachers() if not teacher.is_embedded), None)
+
+
 def _is_teacher_asked(recipe: Recipe) -> bool:
-    return "teacher" in recipe.evaluate.models and not recipe.teacher.is_embedded  # a rule-based teacher cannot answer
+    return "teacher" in recipe.evaluate.models and _find_asked_teacher(recipe) is not None
 
 
 def _ask_teacher(
@@ -133,18 +145,21 @@ def _ask_teacher(
     prompt: Prompt,
 ) -> tuple[Model, pl.DataFrame, pl.DataFrame, int]:
     """Ask a real teacher the human questions, greedily; return who, the items with keys, the answers, and how many calls."""
-    human = items.filter(pl.col("source") == "human")
-    keyed, requests = plan_questions(human, cards, prompt, recipe.teacher, name_provider(recipe.teacher))
-
-    def tell(done: int, total: int, failed: int) -> None:
-        context.log.info(f"teacher: {done}/{total} answered, {failed} failed")
-
-    with open_journal(workspace.folder("journal", recipe.name), f"run {context.run_id} (pid {os.getpid()})") as journal:
-        endpoint = plan_endpoint(recipe.teacher, read_secret)._replace(temperature=0.0)
-        replies, counts = ask_through_journal(requests, SqlAnswer, journal, endpoint, tell)
+    human, teacher = items.filter(pl.col("source") == "human"), _find_asked_teacher(recipe)
+    requests = plan_questions(human, cards, prompt, teacher.called)
+    replies: dict[str, ChatReply] = {}
+    teller = CallTeller(context.log, "teacher's answers", len(requests))
+    cap = Cap(recipe.budget.usd, recipe.budget.tokens)
+    # Online even where generations are batched: a report waits for these few.
+    desks = open_desks([teacher.model_copy(update={"batch": False})], SqlAnswer, read_secret, temperature=0.0)
+    with open_journal(workspace.folder("journal", recipe.name)) as journal:
+        counts = ask(
+            requests, desks, journal, cap, lambda request, reply: replies.update({request.subject: reply}), teller.tell,
+            read_wall_clock_s,
+        )  # fmt: skip
     served = sorted({reply.served_model for reply in replies.values() if reply.served_model})
-    name = f"{name_teacher(recipe.teacher)} (served by {', '.join(served)})" if served else name_teacher(recipe.teacher)
-    return Model("teacher", name, name), keyed, read_replies(replies), counts.sent
+    name = f"{name_teacher(teacher)} (served by {', '.join(served)})" if served else name_teacher(teacher)
+    return Model("teacher", name, name), key_items(human, replies), read_replies(replies), counts.sent
 
 
 def _accuracies(frame: pl.DataFrame) -> dict[str, float]:
@@ -168,7 +183,7 @@ def _gather_facts(
     return {
         "recipe": recipe.name,
         "models": dict(names.iter_rows()),
-        "teacher": name_teacher(recipe.teacher),
+        "teacher": _name_teachers(recipe),
         "served_models": sorted(generations["served_model"].drop_nulls().unique()),
         "planted": count_planted(planted, judged, dataset),
         "figures": count_funnel(generations, judged, dropped, dataset),

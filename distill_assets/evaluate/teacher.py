@@ -14,14 +14,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
-from distill_assets.clients.openai_chat import teacher_identity
-from distill_assets.config import TeacherSpec
 from distill_assets.errors import TeacherError
 from distill_assets.evaluate.items import ANSWER_SCHEMA
-from distill_assets.identity import make_id
 from distill_assets.prompts import Prompt, fill
-
-QUESTION_FORMAT = 1
 
 
 class SqlAnswer(BaseModel):
@@ -32,31 +27,40 @@ class SqlAnswer(BaseModel):
     sql: str = Field(min_length=1, max_length=8_000)
 
 
-def plan_questions(
-    items: pl.DataFrame, cards: dict[str, str], prompt: Prompt, teacher: TeacherSpec, provider: str
-) -> tuple[pl.DataFrame, list[ChatRequest]]:
-    """Return the items with their `answer_key`, and one request for each different key.
+def plan_questions(items: pl.DataFrame, cards: dict[str, str], prompt: Prompt, teacher: str) -> list[ChatRequest]:
+    """One request for each item; its `subject` is the item's id.
 
     Args:
-        cards: database -> schema card as JSON. provider: the host asked, part of a request's id.
+        cards: database -> schema card as JSON. teacher: name of the one that is asked.
     """
-    greedy = teacher_identity(teacher, provider) | {"temperature": 0}
-    requests, keys = {}, []
-    for item in items.iter_rows(named=True):
+    requests = []
+    for item in items.sort("item_id").iter_rows(named=True):
         values = {"schema": cards[item["database"]], "question": item["question"]}
         system, user = fill(prompt.system, values), fill(prompt.user, values)
-        key = make_id("question", QUESTION_FORMAT, greedy, system, user)
-        requests[key] = ChatRequest(key, system, user, 0)
-        keys.append(key)
-    return items.with_columns(pl.Series("answer_key", keys, dtype=pl.String)), [requests[key] for key in sorted(requests)]
+        requests.append(ChatRequest(system, user, 0, 0, (teacher,), item["item_id"]))
+    return requests
+
+
+def key_items(items: pl.DataFrame, replies: dict[str, ChatReply]) -> pl.DataFrame:
+    """The items with their `answer_key`: the id of the request that each was asked with.
+
+    Args:
+        replies: item id -> reply.
+    """
+    keys = [replies[item_id].request_id for item_id in items["item_id"]]
+    return items.with_columns(pl.Series("answer_key", keys, dtype=pl.String))
 
 
 def read_replies(replies: dict[str, ChatReply]) -> pl.DataFrame:
     """Return the answers by key, as scoring reads them.
 
+    Args:
+        replies: item id -> reply; two items with one question and schema share a key.
+
     Raises:
         TeacherError: a call failed, so that nobody knows what the teacher would have answered.
     """
+    replies = {reply.request_id: reply for reply in replies.values()}
     failed = [reply for _, reply in sorted(replies.items()) if not reply.is_final]
     if failed:
         raise TeacherError(

@@ -1,44 +1,43 @@
 """Dagster asset of the generate stage: raw_generations."""
 
-import os
-
 import dagster as dg
 import polars as pl
 
+from distill_assets.call_log import CallTeller
 from distill_assets.checks import blocking_keys
-from distill_assets.clients.journal import open_journal
-from distill_assets.clients.openai_chat import name_provider, name_teacher, plan_endpoint, teacher_identity
-from distill_assets.config import RecipeFolder, read_secret
+from distill_assets.clients.chat import ChatReply, ChatRequest
+from distill_assets.clients.desk import Desk, open_desks
+from distill_assets.clients.endpoints import name_provider, name_teacher, teacher_identity
+from distill_assets.clients.engine import Counts, ask
+from distill_assets.clients.journal import Cap, Spent, open_journal
+from distill_assets.clients.wire import KEY_FORMAT
+from distill_assets.config import Recipe, RecipeFolder, read_secret
 from distill_assets.gates import require_gates
-from distill_assets.generate.sampling import (
-    REQUEST_FORMAT,
-    build_generations,
-    build_planted_errors,
-    generate_rows,
-    plan_requests,
-)
+from distill_assets.generate.sampling import GenerationRows, SqlSample, count_requests, plan_requests
 from distill_assets.materialization import UNANSWERED, count_values, describe_table, publish_table, read_input
 from distill_assets.prompts import load_prompt
+from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace, write_side_table
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
 
 
 def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
-    """The asset that asks the teacher."""
+    """The asset that asks the teachers."""
     recipe, path = folder
-    prompt = load_prompt(path, recipe.generate.prompt)
-    provider, teacher = name_provider(recipe.teacher), name_teacher(recipe.teacher)
+    teachers = recipe.list_teachers()
+    prompts = {name: load_prompt(path, strategy.prompt) for name, strategy in recipe.generate.list_strategies().items()}
     spec = {
-        "teacher": teacher_identity(recipe.teacher, provider),
+        "teachers": [teacher_identity(teacher) for teacher in teachers],
+        "routes": [[teacher.called, teacher.weight, teacher.strategies, teacher.fallback] for teacher in teachers],
         "generate": recipe.generate.identity(),
-        "prompt": prompt.prompt_id,
-        "format": REQUEST_FORMAT,
+        "prompts": {name: prompt.prompt_id for name, prompt in prompts.items()},
+        "format": KEY_FORMAT,
     }
 
     @dg.asset(
         **describe_table(
             recipe, RAW_GENERATIONS, group="generate", kinds={"openai", "polars"}, deps=["seed_corpus", "databases"],
-            step="1", spec=spec,
+            step="2", spec=spec,
         ),
         pool="teacher",
     )  # fmt: skip
@@ -46,35 +45,70 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         require_gates(context, blocking_keys(recipe, ["seed_corpus"]))
         seeds = read_input(context, workspace, recipe, SEED_CORPUS)
         cards = dict(read_input(context, workspace, recipe, DATABASES).select("database", "card").iter_rows())
-        planned = plan_requests(seeds, cards, prompt, recipe.teacher, recipe.generate, provider)
-        with open_journal(workspace.folder("journal", recipe.name), f"run {context.run_id} (pid {os.getpid()})") as journal:
-            endpoint = plan_endpoint(recipe.teacher, read_secret)
-            replies, counts = generate_rows(planned, journal, endpoint, _report_progress(context))
-        frame = build_generations(planned, replies, prompt.prompt_id, teacher, provider)
-        planted = build_planted_errors(replies.values())
-        result = publish_table(workspace, recipe, RAW_GENERATIONS, frame, _describe(frame, counts, teacher))
-        write_side_table(workspace, recipe.name, PLANTED_ERRORS, planted, str(result.data_version.value))
+        rows = GenerationRows({t.called: (name_teacher(t), name_provider(t)) for t in teachers})
+        teller = CallTeller(context.log, "generations", count_requests(seeds, recipe.generate))
+
+        def take(request: ChatRequest, reply: ChatReply) -> None:
+            rows.add(request, reply)
+            teller.see(reply)
+
+        with open_journal(workspace.folder("journal", recipe.name)) as journal:
+            warn_of_damage(context, journal.n_damaged)
+            desks = open_desks(teachers, SqlSample, read_secret)
+            planned = plan_requests(seeds, cards, prompts, teachers, recipe.generate)
+            cap = Cap(recipe.budget.usd, recipe.budget.tokens)
+            counts = ask(planned, desks, journal, cap, take, teller.tell, read_wall_clock_s)
+            spent = journal.spent()
+        frame = rows.build()
+        result = publish_table(workspace, recipe, RAW_GENERATIONS, frame, _describe(recipe, frame, counts, spent, desks))
+        write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), str(result.data_version.value))
         return result
 
     return [raw_generations]
 
 
-def _report_progress(context: dg.AssetExecutionContext):
-    def report(done: int, total: int, failed: int) -> None:
-        context.log.info(f"generations {done}/{total}, {failed} failed")
+def warn_of_damage(context: dg.AssetExecutionContext, n_damaged: int) -> None:
+    """Say that lines of the journal cannot be read; what stood in them is asked again."""
+    if n_damaged:
+        context.log.warning(f"{n_damaged} lines of the journal are damaged and left out; what stood in them is asked again")
 
-    return report
 
-
-def _describe(frame: pl.DataFrame, counts, teacher: str) -> dict[str, object]:
-    return {
-        "teacher": teacher,
-        "n_requests_planned": counts.planned,
+def _describe(recipe: Recipe, frame: pl.DataFrame, counts: Counts, spent: Spent, desks: dict[str, Desk]) -> dict[str, object]:
+    cost = frame["cost_usd"].sum() if frame["cost_usd"].null_count() == 0 else None
+    n_ok = int((frame["generation_status"] == "ok").sum())
+    shown: dict[str, object] = {
+        "teacher": ", ".join(name_teacher(teacher) for teacher in recipe.list_teachers()),
+        "teachers": _show_teachers(recipe, frame, desks),
+        "n_requests_planned": frame.height,
         "n_requests_reused": counts.reused,
         "n_requests_sent": counts.sent,
         UNANSWERED: int((frame["generation_status"] == "error").sum()),
         "prompt_tokens": int(frame["prompt_tokens"].sum()),
         "completion_tokens": int(frame["completion_tokens"].sum()),
+        "cost_usd_this_run": counts.usd,
+        "cost_usd_all_runs": spent.usd,
+        "cost_usd_in_doubt": spent.usd_in_doubt,
         "by_status": count_values(frame, "generation_status"),
         "by_served_model": count_values(frame, "served_model"),
     }
+    if cost is not None:
+        shown |= {"cost_usd": cost, "cost_usd_per_ok_row": cost / max(1, n_ok)}
+    return shown
+
+
+def _show_teachers(recipe: Recipe, frame: pl.DataFrame, desks: dict[str, Desk]) -> dg.TableMetadataValue:
+    """Each teacher with its terms, its price and its share of the rows."""
+    n_rows = dict(frame["teacher"].value_counts().iter_rows())
+    records = [
+        dg.TableRecord({
+            "teacher": name_teacher(teacher),
+            "rows": n_rows.get(name_teacher(teacher), 0),
+            "family": teacher.terms.family or "not said",
+            "licence": teacher.terms.licence or "not said",
+            "terms": f"{teacher.terms.url or 'not said'} {teacher.terms.accepted_on or ''}".strip(),
+            "pinned": teacher.pin.served_model if teacher.pin else "no",
+            "price": price.source if (price := desks[teacher.called].price) else "not known",
+        })
+        for teacher in recipe.list_teachers()
+    ]  # fmt: skip
+    return dg.MetadataValue.table(records)

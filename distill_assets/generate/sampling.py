@@ -1,31 +1,29 @@
 """From seeds to planned requests, and from replies to rows of raw_generations.
 
-Belongs here: which requests a seed makes, their ids, and what a reply's row looks like. Does not
-belong here: transport (clients), durability (journal) or quality (judge).
+Belongs here: which requests a seed makes, which teacher each one goes to, and what a reply's row looks like. Does
+not belong here: calls and their durability (clients) or quality (judge).
 
-A request's id covers all that decides its answer (provider, model, messages, sampling, sample index)
-and nothing else, so an unchanged seed is never asked about twice, and a changed one always is.
+A request's id covers all that decides its answer (endpoint, every byte of the body, sample index) and nothing else,
+so an unchanged seed is never asked about twice, and a changed one always is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
-from distill_assets.clients.journal import Journal
-from distill_assets.clients.journaled_chat import Counts, Progress, ask_through_journal
-from distill_assets.clients.openai_chat import Endpoint, teacher_identity
-from distill_assets.config import GenerateSpec, TeacherSpec
 from distill_assets.identity import make_id, unit_interval
 from distill_assets.prompts import Prompt, fill
 from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, build_frame
+from distill_assets.teachers import GenerateSpec, StrategySpec, TeacherSpec
 
-REQUEST_FORMAT = 1
 REQUEST_SEED_SPAN = 2**31 - 1
+CHUNK_ROWS = 5_000
 
 
 class SqlSample(BaseModel):
@@ -38,56 +36,104 @@ class SqlSample(BaseModel):
     sql: str = Field(min_length=1, max_length=8_000)
 
 
-class PlannedRequest(NamedTuple):
-    """One request with the seed row and sample index that it stands for."""
+class Planned(NamedTuple):
+    """What a request was planned for."""
 
-    request: ChatRequest
     seed_id: str
     sample_ix: int
     database: str
+    strategy: str
+    prompt_id: str
 
 
 def plan_requests(
-    seeds: pl.DataFrame, cards: dict[str, str], prompt: Prompt, teacher: TeacherSpec, generate: GenerateSpec, provider: str
-) -> list[PlannedRequest]:
-    """Plan `samples_per_seed` requests for each seed.
+    seeds: pl.DataFrame,
+    cards: Mapping[str, str],
+    prompts: Mapping[str, Prompt],
+    teachers: Sequence[TeacherSpec],
+    generate: GenerateSpec,
+) -> Iterator[ChatRequest]:
+    """Plan each seed's requests, one after the other; nothing is held.
 
     Args:
-        cards: database -> schema card as JSON. provider: the host asked, part of the request's id.
+        cards: database -> schema card as JSON. prompts: strategy -> prompt.
     """
-    identity = teacher_identity(teacher, provider)
-    planned = []
     for seed in seeds.iter_rows(named=True):
         values = {"schema": cards[seed["database"]], "kind": seed["kind"], "text": seed["text"]}
-        system, user = fill(prompt.system, values), fill(prompt.user, values)
-        messages_id = make_id(system, user)
-        for ix in range(generate.samples_per_seed):
-            number = int(unit_interval("request", generate.seed, seed["seed_id"], ix) * REQUEST_SEED_SPAN)
-            request_id = make_id("request", REQUEST_FORMAT, identity, messages_id, number, ix)
-            planned.append(PlannedRequest(ChatRequest(request_id, system, user, number), seed["seed_id"], ix, seed["database"]))
-    return planned
+        for name, strategy in generate.list_strategies().items():
+            if not serves(strategy, seed["kind"]):
+                continue
+            prompt = prompts[name]
+            system, user = fill(prompt.system, values), fill(prompt.user, values)
+            for ix in range(strategy.samples_per_seed):
+                number = int(unit_interval("request", generate.seed, seed["seed_id"], ix) * REQUEST_SEED_SPAN)
+                planned = Planned(seed["seed_id"], ix, seed["database"], name, prompt.prompt_id)
+                yield ChatRequest(system, user, number, ix, route_request(teachers, planned), planned)
 
 
-def generate_rows(
-    planned: list[PlannedRequest], journal: Journal, endpoint: Endpoint, on_progress: Progress
-) -> tuple[dict[str, ChatReply], Counts]:
-    """Answer each planned request, from the journal where it is known.
+def serves(strategy: StrategySpec, kind: str) -> bool:
+    """Whether a strategy takes seeds of a kind."""
+    return not strategy.kinds or kind in strategy.kinds
 
-    Raises:
-        TeacherError: the endpoint refused for good; what was answered is kept.
+
+def count_requests(seeds: pl.DataFrame, generate: GenerateSpec) -> int:
+    """How many requests `plan_requests` makes of `seeds`."""
+    kinds = dict(seeds["kind"].value_counts().iter_rows())
+    strategies = generate.list_strategies().values()
+    return sum(n * s.samples_per_seed for s in strategies for kind, n in kinds.items() if serves(s, kind))
+
+
+def route_request(teachers: Sequence[TeacherSpec], planned: Planned) -> tuple[str, ...]:
+    """The teacher that a request goes to, and those that it falls back to.
+
+    Weighted rendezvous hashing (Schindelhauer and Schomaker 2005): each teacher's share is its weight's, and a
+    teacher that comes or goes moves no request between the others.
     """
-    return ask_through_journal([p.request for p in planned], SqlSample, journal, endpoint, on_progress)
+    able = [teacher for teacher in teachers if not teacher.strategies or planned.strategy in teacher.strategies]
+    chosen = able[0] if len(able) == 1 else max(able, key=lambda teacher: _draw(teacher, planned))
+    by_name, route = {teacher.called: teacher for teacher in teachers}, [chosen.called]
+    while (after := by_name[route[-1]].fallback) is not None and after not in route:
+        route.append(after)
+    return tuple(route)
 
 
-def build_generations(
-    planned: Iterable[PlannedRequest], replies: dict[str, ChatReply], prompt_id: str, teacher: str, provider: str
-) -> pl.DataFrame:
-    """Return raw_generations: one row a planned request."""
-    rows = [
-        _build_row(p, replies[p.request.request_id], prompt_id, teacher, provider)
-        for p in planned
-    ]  # fmt: skip
-    return build_frame(RAW_GENERATIONS, rows)
+def _draw(teacher: TeacherSpec, planned: Planned) -> float:
+    u = unit_interval("route", teacher.called, planned.seed_id, planned.strategy, planned.sample_ix)
+    return teacher.weight / -math.log(max(u, 1e-18))
+
+
+class GenerationRows:
+    """Rows of raw_generations and of planted_errors as replies come in, kept as columns in chunks."""
+
+    def __init__(self, teachers: Mapping[str, tuple[str, str]]) -> None:
+        """Args: teachers: name -> teacher with version, provider."""
+        self._teachers = teachers
+        self._chunks: list[pl.DataFrame] = []
+        self._rows: list[tuple[object, ...]] = []
+        self._planted: list[dict[str, object]] = []
+
+    def add(self, request: ChatRequest, reply: ChatReply) -> None:
+        """Take one reply in."""
+        generation_id = name_generation(reply)
+        self._rows.append((generation_id, *_describe_reply(request.subject, reply, self._teachers[reply.teacher])))
+        if (reply.extra or {}).get("planted_error"):
+            self._planted.append({"generation_id": generation_id, "planted_error": str(reply.extra["planted_error"])})
+        if len(self._rows) >= CHUNK_ROWS:
+            self._pack()
+
+    def _pack(self) -> None:
+        schema = {name: field.dtype for name, field in RAW_GENERATIONS.fields.items()}
+        self._chunks.append(pl.DataFrame(self._rows, schema=schema, orient="row"))
+        self._rows = []
+
+    def build(self) -> pl.DataFrame:
+        """raw_generations: one row a planned request."""
+        self._pack()
+        return pl.concat(self._chunks).sort(list(RAW_GENERATIONS.key))
+
+    def build_planted_errors(self) -> pl.DataFrame:
+        """What the embedded teacher recorded of its own planted errors, apart from the answers."""
+        return build_frame(PLANTED_ERRORS, self._planted)
 
 
 def name_generation(reply: ChatReply) -> str:
@@ -95,36 +141,13 @@ def name_generation(reply: ChatReply) -> str:
     return make_id("generation", reply.request_id, reply.status, reply.answer)
 
 
-def _build_row(p: PlannedRequest, reply: ChatReply, prompt_id: str, teacher: str, provider: str) -> dict[str, object]:
+def _describe_reply(planned: Planned, reply: ChatReply, teacher: tuple[str, str]) -> tuple[object, ...]:
+    """A row's columns after its id, in the order of RAW_GENERATIONS."""
     answer = reply.answer or {}
-    return {
-        "generation_id": name_generation(reply),
-        "request_id": reply.request_id,
-        "seed_id": p.seed_id,
-        "sample_ix": p.sample_ix,
-        "database": p.database,
-        "prompt_id": prompt_id,
-        "question": answer.get("question"),
-        "trace": answer.get("reasoning"),
-        "completion": answer.get("sql"),
-        "generation_status": reply.status,
-        "error": reply.error,
-        "teacher": teacher,
-        "provider": provider,
-        "served_model": reply.served_model,
-        "system_fingerprint": reply.system_fingerprint,
-        "response_id": reply.response_id,
-        "finish_reason": reply.finish_reason,
-        "prompt_tokens": reply.prompt_tokens,
-        "completion_tokens": reply.completion_tokens,
-    }
-
-
-def build_planted_errors(replies: Iterable[ChatReply]) -> pl.DataFrame:
-    """Return what the embedded teacher recorded of its own planted errors, apart from the answers."""
-    rows = [
-        {"generation_id": name_generation(reply), "planted_error": str((reply.extra or {})["planted_error"])}
-        for reply in replies
-        if (reply.extra or {}).get("planted_error")
-    ]
-    return build_frame(PLANTED_ERRORS, rows)
+    return (
+        reply.request_id, planned.seed_id, planned.sample_ix, planned.strategy, planned.database, planned.prompt_id,
+        answer.get("question"), answer.get("reasoning"), answer.get("sql"), reply.trace, reply.trace_field,
+        reply.status, reply.error, *teacher, reply.served_model, reply.upstream, reply.system_fingerprint,
+        reply.response_id, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens, reply.reasoning_tokens,
+        reply.n_calls, reply.cost_usd,
+    )  # fmt: skip

@@ -11,7 +11,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from distill_assets.clients.embedded_chat import MODEL, embedded_transport, fingerprint_source
+from distill_assets.clients.embedded_chat import MODEL, BadRequestError, fingerprint_source, route
 from distill_assets.clients.sql_grammar import write_sample
 from distill_assets.databases import Column, Schema, Table, schema_to_json
 
@@ -48,16 +48,34 @@ def make_messages(seed: str = "heaviest animals", kind: str = "topic") -> list[d
     ]
 
 
+class EmbeddedTransport(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
+    """The embedded teacher where an endpoint stands, so that the real clients can judge its protocol."""
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        return respond(request.method, request.url.path, request.read())
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return respond(request.method, request.url.path, await request.aread())
+
+
+def respond(method: str, path: str, content: bytes) -> httpx2.Response:
+    try:
+        return httpx2.Response(200, json=route(method, path, content))
+    except BadRequestError as error:
+        body = {"message": str(error), "type": "invalid_request_error", "param": None, "code": error.code}
+        return httpx2.Response(error.status, json={"error": body})
+
+
 def open_async() -> openai.AsyncOpenAI:
     """Open an async client over the transport."""
-    http_client = httpx2.AsyncClient(transport=embedded_transport())
+    http_client = httpx2.AsyncClient(transport=EmbeddedTransport())
     return openai.AsyncOpenAI(base_url=BASE_URL, api_key="embedded", http_client=http_client)
 
 
 @pytest.fixture
 def client():
     """A sync client over the transport."""
-    with openai.OpenAI(base_url=BASE_URL, api_key="embedded", http_client=httpx2.Client(transport=embedded_transport())) as opened:
+    with openai.OpenAI(base_url=BASE_URL, api_key="embedded", http_client=httpx2.Client(transport=EmbeddedTransport())) as opened:
         yield opened
 
 
@@ -163,7 +181,7 @@ def test_a_bad_body_is_400_in_the_openai_shape(client, change, words):
 
 
 def test_unknown_routes_and_broken_json():
-    with httpx2.Client(transport=embedded_transport()) as client:
+    with httpx2.Client(transport=EmbeddedTransport()) as client:
         assert client.get(f"{BASE_URL}/embeddings").status_code == 404
         reply = client.post(f"{BASE_URL}/chat/completions", content=b"{")
         assert reply.status_code == 400

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from distill_assets.config import EMBEDDED_TEACHER, Recipe, Spec, load_recipe
+from distill_assets.config import Recipe, load_recipe
 from distill_assets.recipes.starting import MEANINGS, render_recipe
+from distill_assets.teachers import EMBEDDED_TEACHER, Spec
 
 DATABASES = {"shop": "databases/shop.sql"}
 

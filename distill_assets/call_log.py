@@ -1,0 +1,77 @@
+"""What a step tells while it asks a teacher: a line now and then, on the terminal and in Dagster's event log.
+
+Belongs here: the lines. Does not belong here: where they go (run_log, commands/progress) or asking (clients).
+"""
+
+import logging
+
+from distill_assets.clients.chat import ChatReply
+from distill_assets.clients.engine import Counts
+from distill_assets.resources import read_clock_s
+
+# Each line is an event in Dagster's log: often enough to watch, seldom enough for a run of a day.
+TELL_EVERY_S, TELL_LATER_EVERY_S, LATER_S = 2.0, 15.0, 120.0
+PREVIEW_CHARS = 160
+
+
+class CallTeller:
+    """Tells how asking a teacher goes: done, cached, failed, rate, time left, money, and a preview now and then."""
+
+    def __init__(self, log: logging.Logger, noun: str, total: int) -> None:
+        self._log, self._noun, self._total = log, noun, total
+        self._started = self._told = read_clock_s()
+        self._latest: ChatReply | None = None
+        self._n_told = 0
+
+    def see(self, reply: ChatReply) -> None:
+        """Remember a reply for the next preview."""
+        if reply.answer:
+            self._latest = reply
+
+    def tell(self, counts: Counts) -> None:
+        """Log a line if it is time for one, and always the last one."""
+        now = read_clock_s()
+        every = TELL_EVERY_S if now - self._started < LATER_S else TELL_LATER_EVERY_S
+        if counts.done < self._total and now - self._told < every:
+            return
+        self._told = now
+        self._log.info(describe_progress(self._noun, counts, self._total, now - self._started))
+        if self._latest is not None and self._n_told % 5 == 0 and counts.sent:
+            self._log.info(f"{self._latest.teacher} wrote: {preview_answer(self._latest)}")
+            self._latest = None
+        self._n_told += 1
+
+
+def describe_progress(noun: str, counts: Counts, total: int, seconds: float) -> str:
+    """One line on how asking goes.
+
+    Args:
+        seconds: since asking began. The rate is that of replies that needed a call.
+    """
+    parts = [f"{noun} {counts.done:,}/{total:,}", f"{counts.reused:,} cached", f"{counts.failed:,} failed"]
+    rate = max(0, counts.done - counts.reused) / seconds if seconds > 0 else 0.0
+    if rate > 0:
+        parts.append(f"{rate:.1f}/s")
+        if counts.done < total:
+            parts.append(f"{format_duration((total - counts.done) / rate)} left")
+    if counts.concurrency:
+        parts.append(f"up to {counts.concurrency} at once")
+    if counts.usd:
+        parts.append(f"{counts.usd:.4f} USD")
+    if counts.tokens:
+        parts.append(f"{counts.tokens:,} tokens")
+    return " · ".join(parts)
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as a person says them: 45 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def preview_answer(reply: ChatReply) -> str:
+    """An answer on one short line; what a model wrote is shown as printable text only."""
+    text = " | ".join(str(value) for name, value in (reply.answer or {}).items() if name != "reasoning")
+    line = "".join(char if char.isprintable() else " " for char in text)
+    return line if len(line) <= PREVIEW_CHARS else line[: PREVIEW_CHARS - 1] + "…"

@@ -1,0 +1,78 @@
+"""One teacher during a run: how it is asked, what its calls cost, and how it has been doing.
+
+Belongs here: what the engine keeps about a teacher, and opening the desks of a recipe's teachers. Does not
+belong here: sending (engine) or the recipe's words (teachers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from distill_assets.clients.endpoints import Endpoint, plan_endpoint
+from distill_assets.clients.journal import Cap
+from distill_assets.clients.prices import Price, find_price
+from distill_assets.clients.throttle import Throttle
+from distill_assets.clients.wire import Form, prepare_form
+from distill_assets.errors import BudgetError, TeacherError
+from distill_assets.teachers import TeacherSpec
+
+CHARS_PER_TOKEN_AT_LEAST = 2.5  # for reservations; a text with more tokens than that is rare in any language
+
+
+class Desk:
+    """One teacher during a run: how it is asked, and how it has been doing."""
+
+    def __init__(self, endpoint: Endpoint, answer_model: type) -> None:
+        self.endpoint, self.spec = endpoint, endpoint.spec
+        self.form: Form = prepare_form(endpoint, answer_model)
+        self.price: Price | None = find_price(endpoint.spec)
+        self.stopped: TeacherError | None = None
+        self.throttle: Throttle | None = None
+        self.session: Any = None
+        self.mean_tokens: float | None = None
+        self.streak = self.refused_streak = 0
+        self.has_answered = False
+        self.held: list[tuple[str, dict[str, Any]]] = []
+
+    def expect_tokens(self, content: bytes) -> int:
+        """What a call will read and write, as earlier ones did."""
+        return round(self.mean_tokens) if self.mean_tokens else len(content) // 4 + self.spec.max_tokens // 4
+
+    def reserve(self, content: bytes, max_tokens: int) -> tuple[float, int]:
+        """The most that a call can cost, in USD and in tokens."""
+        prompt = int(len(content) / CHARS_PER_TOKEN_AT_LEAST) + 1
+        return (self.price.at_most_usd(prompt, max_tokens) if self.price else 0.0), prompt + max_tokens
+
+
+def open_desks(
+    specs: Sequence[TeacherSpec],
+    answer_model: type,
+    read_secret: Callable[[str], str | None],
+    temperature: float | None = None,
+) -> dict[str, Desk]:
+    """A desk for each teacher, by name.
+
+    Args:
+        temperature: asked for instead of the recipe's, where the recipe gives one at all.
+
+    Raises:
+        TeacherError: a key's variable is empty.
+    """
+    desks = {}
+    for spec in specs:
+        endpoint = plan_endpoint(spec, read_secret)
+        if temperature is not None and endpoint.temperature is not None:
+            endpoint = endpoint._replace(temperature=temperature)
+        desks[spec.called] = Desk(endpoint, answer_model)
+    return desks
+
+
+def check_budget(desks: dict[str, Desk], cap: Cap) -> None:
+    """Refuse a budget in USD for a teacher whose price nobody knows."""
+    unknown = sorted(name for name, desk in desks.items() if desk.price is None)
+    if cap.usd is not None and unknown:
+        raise BudgetError(
+            f"budget.usd is {cap.usd:g}, but the price of teacher '{unknown[0]}' is not known. Nothing was sent. "
+            "Write teacher.price (input_usd_per_mtok, output_usd_per_mtok, as_of) in recipe.yaml, or bound budget.tokens."
+        )

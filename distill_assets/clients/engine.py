@@ -1,0 +1,464 @@
+"""The engine: many requests to one or more teachers, at the speed of their endpoints, each bought once.
+
+Belongs here: the order of claim, call, journal and delivery; tries, deadlines, and when a run stops. Does not
+belong here: what a call is (wire), what its reply means (resolve), how hard to ask (throttle).
+
+A reply is delivered after it is durable: written at once, flushed in groups. Requests are taken from their
+iterator only as there is room, so memory does not grow with their number. When something ends the run (a refused
+key, a used-up quota or budget, a full disk, a model that is not the pinned one), nothing more is sent, what is in
+flight is awaited and kept, and then the error is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple
+
+import orjson
+
+from distill_assets.clients.chat import ChatReply, ChatRequest
+from distill_assets.clients.desk import Desk, check_budget
+from distill_assets.clients.endpoints import name_teacher
+from distill_assets.clients.faults import Fault, read_fault, redact
+from distill_assets.clients.journal import ANSWERED, OURS, OVER, THEIRS, Cap, Journal
+from distill_assets.clients.replies import Usage, find_choice, read_usage
+from distill_assets.clients.resolve import Call, is_expected, resolve
+from distill_assets.clients.throttle import Throttle
+from distill_assets.clients.wire import Exchange, exchange, keep_headers, open_session
+from distill_assets.errors import BudgetError, DistillError, TeacherError
+
+FLUSH_S = 0.005
+WAIT_S = 0.05
+TELL_EVERY_S = 1.0
+INLINE_GROUP = 64
+AHEAD = 64
+MAX_UNDELIVERED = 4_096
+MAX_WAIT_S = 120.0
+MAX_BACKOFF_S = 30.0
+LIMITED_TRIES = 8  # a refusal for rate costs nothing, so it has this many times the tries of a failure
+MAX_STREAK = 20  # requests in a row that fail or are rejected, before that is the endpoint's state and not a row's
+MAX_REFUSED_STREAK = 50
+FALLS_BACK = ("error", "rejected")
+
+
+class Counts(NamedTuple):
+    """What asking did so far: replies delivered, how many of them needed no call, calls sent, and the rest."""
+
+    done: int = 0
+    reused: int = 0
+    sent: int = 0
+    failed: int = 0
+    usd: float = 0.0
+    tokens: int = 0
+    concurrency: int = 0
+
+
+def ask(
+    requests: Iterable[ChatRequest],
+    desks: dict[str, Desk],
+    journal: Journal,
+    cap: Cap,
+    on_reply: Callable[[ChatRequest, ChatReply], None],
+    on_progress: Callable[[Counts], None],
+    read_wall_clock: Callable[[], float] | None = None,
+) -> Counts:
+    """Answer each request once, from the journal or by calls whose replies are journaled first.
+
+    Args:
+        desks: teachers by name; a request's `route` names them. on_reply: called once a request, in any order.
+        on_progress: called about once a second and at the end. read_wall_clock: seconds since 1970, for the journal only.
+
+    Raises:
+        TeacherError: an endpoint refused for good, or keeps failing. BudgetError: the budget is used up.
+        StorageError: the journal cannot be written. All that was answered before is kept.
+    """
+    check_budget(desks, cap)
+    engine = _Engine(desks, journal, cap, on_reply, on_progress, read_wall_clock)
+    with asyncio.Runner(loop_factory=find_loop_factory()) as runner:
+        return runner.run(engine.run(requests))
+
+
+def find_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's event loop where it is installed (it comes with the UI's server), else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+class _Engine:
+    def __init__(self, desks, journal, cap, on_reply, on_progress, read_wall_clock) -> None:
+        self.desks: dict[str, Desk] = desks
+        self.journal: Journal = journal
+        self.cap: Cap = cap
+        self.on_reply, self.on_progress, self.read_wall_clock = on_reply, on_progress, read_wall_clock
+        self.stop: BaseException | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.undelivered: list[tuple[ChatRequest, ChatReply]] = []
+        self.dirty, self.moved = asyncio.Event(), asyncio.Event()
+        self.done = self.reused = self.sent = self.failed = self.tokens = 0
+        self.usd = 0.0
+        self.jitter = random.Random(0)  # when a retry happens decides no result
+
+    # --- the run ---
+
+    async def run(self, requests: Iterable[ChatRequest]) -> Counts:
+        async with AsyncExitStack() as stack:
+            for desk in self.desks.values():
+                desk.throttle = Throttle(desk.spec.limits)
+                if desk.endpoint.provider != "embedded":
+                    desk.session = await stack.enter_async_context(open_session(desk.form.url, desk.spec.limits.concurrency))
+            helpers = [asyncio.create_task(self._deliver_when_durable()), asyncio.create_task(self._tell_now_and_then())]
+            for task in helpers:
+                task.add_done_callback(self._forget)
+            try:
+                await self._dispatch(requests)
+                while self.tasks:
+                    await self._wait_for_a_task()
+                self._release_held()
+            finally:
+                for task in (*self.tasks, *helpers):
+                    task.cancel()
+                await asyncio.gather(*self.tasks, *helpers, return_exceptions=True)
+                self._deliver_all()
+        if self.stop is not None:
+            raise self.stop
+        counts = self.count()
+        self.on_progress(counts)
+        return counts
+
+    async def _dispatch(self, requests: Iterable[ChatRequest]) -> None:
+        for number, request in enumerate(requests, start=1):
+            if self.stop is not None:
+                return
+            missing = self._settle_at_once(request)
+            if missing is not None:
+                task = asyncio.create_task(self._complete(request, missing))
+                self.tasks.add(task)
+                task.add_done_callback(self._forget)
+            if number % INLINE_GROUP == 0:
+                await asyncio.sleep(0)
+            while self.stop is None and (len(self.tasks) >= self._room() or len(self.undelivered) > MAX_UNDELIVERED):
+                await self._wait_for_a_task()
+
+    def _room(self) -> int:
+        return AHEAD + 2 * sum(int(desk.throttle.concurrency) for desk in self.desks.values() if desk.throttle)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        self.moved.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.stop = self.stop or error
+
+    async def _wait_for_a_task(self) -> None:
+        self.moved.clear()
+        await self.moved.wait()
+
+    # --- one request ---
+
+    def _settle_at_once(self, request: ChatRequest) -> dict[str, Call] | None:
+        """Deliver what needs no network: a known reply, or the embedded teacher's; else return the missing calls by teacher."""
+        missing: dict[str, Call] = {}
+        for name in request.route:
+            desk = self.desks[name]
+            step = resolve(desk.form, desk.price, request, self.journal)
+            if isinstance(step, ChatReply) and not (step.status in FALLS_BACK and (missing or name != request.route[-1])):
+                self.reused += 1
+                self._hand_over(request, step)
+                return None
+            if isinstance(step, Call) and desk.session is None and not missing:
+                self._queue(request, self._answer_inline(desk, request, step))
+                return None
+            if isinstance(step, Call):
+                missing[name] = step
+        return missing
+
+    def _answer_inline(self, desk: Desk, request: ChatRequest, step: Call | ChatReply) -> ChatReply:
+        from distill_assets.clients.embedded_chat import BadRequestError, answer_body
+
+        while isinstance(step, Call):
+            self.sent += 1
+            try:
+                body = answer_body(step.content)
+            except BadRequestError as error:
+                return ChatReply(step.key, "rejected", desk.spec.called, error=str(error)[:300], n_calls=0)
+            usage = read_usage(body, len(step.content))
+            self._journal_reply(desk, step, {"s": 200, "headers": {}}, body, orjson.dumps(body), usage)
+            step = resolve(desk.form, desk.price, request, self.journal)
+        return step
+
+    async def _complete(self, request: ChatRequest, missing: dict[str, Call]) -> None:
+        reply = None
+        for name in request.route:
+            desk = self.desks[name]
+            if desk.stopped is not None and name != request.route[-1]:
+                continue
+            reply = await self._ask_desk(desk, request, missing.get(name))
+            if reply.status not in FALLS_BACK:
+                break
+        if reply is not None:
+            self._queue(request, reply)
+
+    async def _ask_desk(self, desk: Desk, request: ChatRequest, step: Call | ChatReply | None) -> ChatReply:
+        """Buy what is missing, call by call. `step`: the first missing call, when that was looked up already."""
+        while True:
+            step = step or resolve(desk.form, desk.price, request, self.journal)
+            if isinstance(step, ChatReply):
+                self._look_at_refusals(desk, step)
+                return step
+            ended = await self._buy(desk, step)
+            if ended is not None:
+                status, words = ended
+                return ChatReply(step.key, status, desk.spec.called, error=words, n_calls=0)
+            step = None
+
+    async def _buy(self, desk: Desk, call: Call) -> tuple[str, str] | None:
+        """Send a call until its reply is in the journal; else say with which status and words it ended."""
+        words, failures, refusals = "not sent", 0, 0
+        while failures < desk.spec.limits.max_tries and refusals < desk.spec.limits.max_tries * LIMITED_TRIES:
+            stopped = self.stop or desk.stopped
+            if stopped is not None:
+                return "error", f"not sent: {stopped}"[:300]
+            outcome = await self._try_once(desk, call)
+            if outcome is None:
+                return None
+            if not isinstance(outcome, Fault):
+                await self._wait_while(desk, call, outcome)
+                continue
+            words = outcome.words
+            if outcome.kind == "fatal" or (outcome.wait_s or 0) > MAX_WAIT_S:
+                self._stop_desk(desk, describe_fatal(outcome))
+                return "error", words
+            if outcome.kind in ("rejected", "refused"):
+                return self._settle_rejection(desk, call, outcome)
+            failures += outcome.kind == "passing"
+            refusals += outcome.kind == "limited"
+            await asyncio.sleep(self._back_off_s(desk, outcome, failures, refusals))
+        self._count_failure(desk, words)
+        return "error", f"{words} (after {failures + refusals} tries)"
+
+    def _back_off_s(self, desk: Desk, fault: Fault, failures: int, refusals: int) -> float:
+        """Exponential with jitter, unless the endpoint said how long; a rate refusal's told pause is the throttle's."""
+        if fault.wait_s is not None:
+            return 0.0 if fault.kind == "limited" else fault.wait_s
+        exponent = min(10, max(failures, refusals) - 1)
+        return self.jitter.uniform(0.5, 1.0) * min(MAX_BACKOFF_S, desk.spec.limits.first_wait_s * 2**exponent)
+
+    async def _try_once(self, desk: Desk, call: Call) -> Fault | str | None:
+        """One try: None when its reply is journaled, a Fault when it failed, a word when it was not sent."""
+        expected = desk.expect_tokens(call.content)
+        await desk.throttle.admit(expected)
+        latency, used = None, expected
+        try:
+            claimed = self._claim(desk, call)
+            if claimed != OURS:
+                used = 0
+                return None if claimed == ANSWERED else claimed
+            started = asyncio.get_running_loop().time()
+            got = await self._call(desk, call)
+            took = asyncio.get_running_loop().time() - started
+            fault, used = self._take_in(desk, call, got, took)
+            latency = took if fault is None else None
+            return fault
+        finally:
+            desk.throttle.release(latency, expected, used)
+
+    async def _wait_while(self, desk: Desk, call: Call, why: str) -> None:
+        """Wait while another run has the call in flight, or while calls in flight could still leave room in the budget."""
+        reserved = desk.reserve(call.content, call.max_tokens)
+        while (self.stop or desk.stopped) is None:
+            await asyncio.sleep(WAIT_S)
+            if self.journal.look(call.key, *reserved, self.cap, call.is_repeat) != why:
+                return
+            if why == OVER and self.journal.count_in_flight() == 0:
+                return
+
+    def _claim(self, desk: Desk, call: Call) -> str:
+        if self.stop is not None or desk.stopped is not None:
+            return THEIRS
+        usd, tokens = desk.reserve(call.content, call.max_tokens)
+        claimed = self.journal.claim(call.key, usd, tokens, self.cap, call.is_repeat)
+        if claimed == OVER and self.journal.count_in_flight() == 0 and self.stop is None:
+            spent = self.journal.spent()
+            self.stop = BudgetError(
+                f"the budget is used up: {spent.usd:.4f} USD and {spent.tokens} tokens spent, {spent.usd_in_doubt:.4f} USD and "
+                f"{spent.tokens_in_doubt} tokens in doubt, and one more call could cost {usd:.4f} USD and {tokens} tokens "
+                f"({describe_cap(self.cap)}). Nothing more was sent; all replies so far are kept in the journal. "
+                "Raise the budget in recipe.yaml and run again: only what is missing is asked for."
+            )
+        return claimed
+
+    async def _call(self, desk: Desk, call: Call) -> Exchange | Fault:
+        import aiohttp
+
+        self.sent += 1
+        key = desk.endpoint.api_key
+        try:
+            async with asyncio.timeout(desk.spec.limits.timeout_s):
+                return await exchange(desk.session, desk.form, call.content)
+        except aiohttp.ClientConnectorError as error:  # includes names that do not resolve: nothing was sent
+            return Fault("passing", redact(f"no connection to {desk.endpoint.provider}: {error}", key))
+        except TimeoutError:
+            return Fault("passing", f"no whole reply within {desk.spec.limits.timeout_s:g} s", is_in_doubt=True)
+        except (aiohttp.ClientError, OSError) as error:
+            return Fault("passing", redact(f"the connection broke: {type(error).__name__}: {error}", key), is_in_doubt=True)
+
+    # --- what came back ---
+
+    def _take_in(self, desk: Desk, call: Call, got: Exchange | Fault, latency_s: float) -> tuple[Fault | None, int]:
+        """Journal what came back; return its fault, if it is one, and the tokens that it used."""
+        if isinstance(got, Fault):
+            return self._fail(desk, call, got), 0
+        desk.throttle.learn(got.headers)
+        facts = {"s": got.status, "ms": round(latency_s * 1000), "headers": keep_headers(got.headers), "teacher": desk.spec.called}
+        if self.read_wall_clock is not None:
+            facts["at"] = round(self.read_wall_clock(), 3)
+        if got.is_too_large:
+            return self._journal_too_large(desk, call, facts)
+        secret = desk.endpoint.api_key.encode()
+        content = got.content.replace(secret, b"[redacted]") if len(secret) > 5 else got.content
+        if got.status != 200:
+            return self._fail(desk, call, read_fault(got.status, got.headers, content, desk.endpoint.api_key)), 0
+        try:
+            body = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            what = "an empty body" if not content else f"{len(content)} bytes that are no JSON"
+            return self._fail(desk, call, Fault("passing", f"HTTP 200 with {what}", is_in_doubt=True)), 0
+        if find_choice(body) is None and isinstance(body, dict) and body.get("error"):
+            return self._fail(desk, call, read_error_in_200(body, got, content, desk.endpoint.api_key)), 0
+        usage = read_usage(body, len(call.content))
+        self._journal_reply(desk, call, facts, body, content, usage)
+        return None, usage.prompt + usage.completion
+
+    def _fail(self, desk: Desk, call: Call, fault: Fault) -> Fault:
+        if fault.kind == "limited":
+            desk.throttle.refuse(fault.wait_s if (fault.wait_s or 0) <= MAX_WAIT_S else None)
+        reserved = desk.reserve(call.content, call.max_tokens) if fault.is_in_doubt else (0.0, 0)
+        self.journal.fail(call.key, *reserved)
+        return fault
+
+    def _journal_reply(self, desk: Desk, call: Call, facts: dict[str, Any], body: Any, content: bytes, usage: Usage) -> None:
+        tokens = usage.prompt + usage.completion
+        usd = desk.price.cost_usd(usage) if desk.price else None
+        facts |= {"usd": usd, **({"estimated": True} if usage.is_estimated else {})}
+        self.journal.append(call.key, usd or 0.0, tokens, facts, content)
+        self.usd += usd or 0.0
+        self.tokens += tokens
+        desk.streak, desk.has_answered = 0, True
+        desk.mean_tokens = tokens if desk.mean_tokens is None else 0.95 * desk.mean_tokens + 0.05 * tokens
+        self._release_held()
+        pin = desk.spec.pin
+        if pin is not None and pin.otherwise == "stop" and not is_expected(desk.spec, {**facts, "body": body}):
+            served = body.get("model") if isinstance(body, dict) else None
+            self._stop_desk(desk, f"the model that answered is {str(served)[:100]!r}, not the pinned {pin.served_model!r}")
+        if self.journal.is_full and self.stop is None:
+            self.stop = TeacherError("the disk is full. Replies in flight were still kept; nothing more was sent. Free disk space.")
+
+    def _journal_too_large(self, desk: Desk, call: Call, facts: dict[str, Any]) -> tuple[None, int]:
+        usd, tokens = desk.reserve(call.content, call.max_tokens)
+        self.journal.append(call.key, usd, tokens, {**facts, "outcome": "invalid", "error": "the reply is over 4 MiB", "usd": usd})
+        return None, tokens
+
+    def _settle_rejection(self, desk: Desk, call: Call, fault: Fault) -> tuple[str, str]:
+        """Keep a rejection, so that it is not asked again; but not while it may be the endpoint that takes nothing."""
+        desk.held.append((call.key, {"s": 400, "outcome": fault.kind, "error": fault.words, "usd": 0.0}))
+        if desk.has_answered:
+            self._release_held()
+        elif len(desk.held) >= MAX_STREAK:
+            desk.held.clear()
+            self._stop_desk(desk, f"the first {MAX_STREAK} requests were all rejected, the last with: {fault.words}")
+        return fault.kind, fault.words
+
+    def _release_held(self) -> None:
+        for desk in self.desks.values():
+            for key, record in desk.held:
+                self.journal.append(key, 0.0, 0, record)
+            desk.held.clear()
+
+    def _look_at_refusals(self, desk: Desk, reply: ChatReply) -> None:
+        desk.refused_streak = desk.refused_streak + 1 if reply.status == "refused" else 0
+        if desk.refused_streak >= MAX_REFUSED_STREAK:
+            self._stop_desk(desk, f"{MAX_REFUSED_STREAK} requests in a row were refused, the last with: {reply.error}")
+
+    def _count_failure(self, desk: Desk, words: str) -> None:
+        desk.streak += 1
+        if desk.streak >= MAX_STREAK:
+            self._stop_desk(desk, f"{MAX_STREAK} requests in a row failed, the last with: {words}")
+
+    def _stop_desk(self, desk: Desk, why: str) -> None:
+        """Ask this teacher nothing more; without another one to fall back to, that ends the run."""
+        if desk.stopped is None:
+            desk.stopped = TeacherError(
+                f"teacher {name_teacher(desk.spec)} at {desk.endpoint.provider}: {why}. Nothing more was sent; all replies "
+                "so far are kept in the journal. Mend it and run again: only what is missing is asked for."
+            )
+        is_last = all(other.stopped is not None for other in self.desks.values())
+        if (desk.spec.fallback is None or is_last) and self.stop is None:
+            self.stop = desk.stopped
+
+    # --- delivery ---
+
+    def _queue(self, request: ChatRequest, reply: ChatReply) -> None:
+        self.undelivered.append((request, reply))
+        self.dirty.set()
+
+    def _hand_over(self, request: ChatRequest, reply: ChatReply) -> None:
+        self.done += 1
+        self.failed += not reply.is_final
+        self.on_reply(request, reply)
+
+    async def _deliver_when_durable(self) -> None:
+        while True:
+            await self.dirty.wait()
+            self.dirty.clear()
+            await asyncio.sleep(FLUSH_S)
+            n_written = len(self.undelivered)
+            try:
+                await asyncio.to_thread(self.journal.sync)
+            except DistillError as error:
+                self.stop = self.stop or error
+            self._deliver(n_written)
+            self.moved.set()
+
+    def _deliver(self, n: int) -> None:
+        """Deliver the first `n` replies; they stay in line until they are, also when this is cancelled before."""
+        group, self.undelivered = self.undelivered[:n], self.undelivered[n:]
+        for request, reply in group:
+            self._hand_over(request, reply)
+
+    def _deliver_all(self) -> None:
+        self.journal.sync()
+        self._deliver(len(self.undelivered))
+
+    async def _tell_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            self.on_progress(self.count())
+
+    def count(self) -> Counts:
+        concurrency = sum(int(desk.throttle.concurrency) for desk in self.desks.values() if desk.session is not None)
+        return Counts(self.done, self.reused, self.sent, self.failed, self.usd, self.tokens, concurrency)
+
+
+def describe_fatal(fault: Fault) -> str:
+    """Why nothing more is sent, in words."""
+    if fault.kind == "fatal":
+        return fault.words
+    return f"it asks to wait {fault.wait_s:.0f} s, which is more than {MAX_WAIT_S:.0f} s ({fault.words})"
+
+
+def describe_cap(cap: Cap) -> str:
+    """A budget in words."""
+    parts = [f"{cap.usd:g} USD" if cap.usd is not None else "", f"{cap.tokens} tokens" if cap.tokens is not None else ""]
+    return "budget: " + " and ".join(part for part in parts if part)
+
+
+def read_error_in_200(body: dict[str, Any], got: Exchange, content: bytes, key: str) -> Fault:
+    """An error inside a reply of status 200, as OpenRouter sends it: its code is the status that is meant."""
+    error = body["error"]
+    code = error.get("code") if isinstance(error, dict) else None
+    return read_fault(code if isinstance(code, int) and 400 <= code < 600 else 502, got.headers, content, key)

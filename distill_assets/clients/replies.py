@@ -1,0 +1,131 @@
+"""What a whole reply means: answer, reasoning, tokens, who answered, and whether it is one at all.
+
+Belongs here: reading a chat completion's JSON. Does not belong here: statuses other than 200 (faults), asking
+again (resolve) or what an answer is worth (judge).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+CHARS_PER_TOKEN = 4  # OpenAI's rule of thumb for English; used only where an endpoint tells nothing
+
+
+class Reading(NamedTuple):
+    """A completion, read. `text` is what should hold the answer; `status` is ok while nothing speaks against it."""
+
+    status: str
+    text: str
+    error: str | None
+    trace: str | None
+    trace_field: str | None
+    finish_reason: str | None
+    is_reaskable: bool = False
+
+
+class Usage(NamedTuple):
+    """Tokens as billed; `is_estimated` when the endpoint told none."""
+
+    prompt: int
+    completion: int
+    reasoning: int
+    cached: int
+    is_estimated: bool
+
+
+def find_choice(data: Any) -> Mapping[str, Any] | None:
+    """The first choice with a message, or None when this is no chat completion."""
+    choices = data.get("choices") if isinstance(data, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+        return None
+    return choice
+
+
+def read_completion(data: Any) -> Reading:
+    """Read a reply's JSON."""
+    choice = find_choice(data)
+    if choice is None:
+        return Reading("invalid", "", "the reply is no chat completion with a choice", None, None, None)
+    message, finish = choice["message"], choice.get("finish_reason")
+    text = find_text(message)
+    trace, field = find_trace(message)
+    if trace is None and text is not None:
+        trace, text = split_think(text)
+        field = "think" if trace is not None else None
+    common = (trace, field, finish if isinstance(finish, str) else None)
+    if finish == "content_filter" or message.get("refusal"):
+        words = str(message.get("refusal") or "the endpoint's content filter")[:300]
+        return Reading("refused", text or "", words, *common)
+    if finish == "length":
+        return Reading("truncated", text or "", "the reply reached max_tokens", *common)
+    if text is None:
+        return Reading("invalid", "", "the reply has no content", *common)
+    return Reading("ok", text, None, *common, is_reaskable=True)
+
+
+def find_text(message: Mapping[str, Any]) -> str | None:
+    """The text that should hold the answer: a tool call's arguments, else the content."""
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and calls and isinstance(calls[0], dict):
+        function = calls[0].get("function")
+        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+            return function["arguments"]
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) and content else None
+
+
+def find_trace(message: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Reasoning beside the answer, and the field that it stood in.
+
+    vLLM and OpenRouter write `reasoning`, DeepSeek, LiteLLM and llama.cpp `reasoning_content`; OpenRouter's
+    `reasoning_details` hold the parts.
+    """
+    for field in ("reasoning", "reasoning_content"):
+        if isinstance(message.get(field), str) and message[field]:
+            return message[field], field
+    details = message.get("reasoning_details")
+    if isinstance(details, list):
+        parts = [str(part.get("text") or part.get("summary") or "") for part in details if isinstance(part, dict)]
+        if any(parts):
+            return "".join(parts), "reasoning_details"
+    return None, None
+
+
+def split_think(text: str) -> tuple[str | None, str]:
+    """Part `<think>…</think>` from the answer; a chat template may have written the opening tag itself."""
+    if (match := THINK.match(text)) is not None:
+        return match[1].strip() or None, text[match.end() :]
+    head, tag, rest = text.partition("</think>")
+    if tag and not text.lstrip().startswith(("{", "[", "```")):
+        return head.strip() or None, rest.lstrip()
+    return None, text
+
+
+def read_usage(data: Any, n_prompt_chars: int) -> Usage:
+    """Tokens of one call; from lengths where the endpoint tells none."""
+    usage = data.get("usage") if isinstance(data, dict) else None
+    if not isinstance(usage, dict) or not isinstance(usage.get("prompt_tokens"), int):
+        choice = find_choice(data)
+        text = (find_text(choice["message"]) or "") if choice else ""
+        return Usage(n_prompt_chars // CHARS_PER_TOKEN + 1, len(text) // CHARS_PER_TOKEN + 1, 0, 0, True)
+    details, prompt_details = usage.get("completion_tokens_details"), usage.get("prompt_tokens_details")
+    reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else 0
+    cached = prompt_details.get("cached_tokens") if isinstance(prompt_details, dict) else 0
+    return Usage(usage["prompt_tokens"], int(usage.get("completion_tokens") or 0), int(reasoning or 0), int(cached or 0), False)
+
+
+def find_upstream(data: Any, headers: Mapping[str, str]) -> str | None:
+    """Who stood behind a router: OpenRouter's `provider`, LiteLLM's true model name."""
+    provider = data.get("provider") if isinstance(data, dict) else None
+    return str(provider) if provider else headers.get("x-litellm-model-name")
+
+
+def has_fallen_back(headers: Mapping[str, str]) -> bool:
+    """Whether a LiteLLM proxy answered from another model than was asked."""
+    return headers.get("x-litellm-attempted-fallbacks", "0") not in ("", "0")
