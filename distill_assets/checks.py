@@ -90,6 +90,12 @@ def plan_checks(thresholds: ThresholdSpec) -> dict[str, tuple[Check, ...]]:
                 ),
                 blocking=False,
             ),
+            Check(
+                "pinned_model",
+                "every reply is from the pinned model, and none from one that a proxy fell back to",
+                (expect("column_values_to_not_be_in_set", column="generation_status", value_set=["other_model"]),),
+                blocking=False,
+            ),
         ),
         JUDGED_SAMPLES.name: (
             shape_check(JUDGED_SAMPLES),

@@ -68,6 +68,19 @@ def run(recipe_path: Path | None, select: tuple[str, ...], quiet: bool) -> None:
 
 
 @main.command()
+@RECIPE
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def plan(recipe_path: Path | None, as_json: bool) -> None:
+    """Say what a run would ask of its teachers: requests, tokens, money, time, and what is paid for already."""
+    import json
+
+    from distill_assets.commands.plan import plan_as_data, plan_recipe, render_plan
+
+    planned = plan_recipe(_load(recipe_path))
+    click.echo(json.dumps(plan_as_data(planned)) if as_json else render_plan(planned))
+
+
+@main.command()
 @click.option("--recipe", "recipe_paths", multiple=True, type=click.Path(path_type=Path), help="Recipe folder; may be given again.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--no-daemon", is_flag=True, help="Without sensors: materialize by hand only.")
@@ -141,6 +154,20 @@ def check_recipe(recipe_path: Path) -> None:
     if problems:
         raise click.ClickException("\n".join(problems))
     click.echo(words)
+
+
+@main.command("serve-teacher")
+@click.option("--gguf", type=click.Path(path_type=Path), metavar="FILE", help="Any GGUF model. Default: SmolLM2-135M-Instruct.")
+@click.option("--port", default=8089, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--slots", default=2, show_default=True, type=click.IntRange(1), help="Requests answered side by side.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads that compute; fewer than cores.")
+@click.option("--context", default=8192, show_default=True, type=click.IntRange(256), help="Tokens of a prompt and its answer.")
+@click.option("--api-key-env", metavar="NAME", help="Variable that holds the key to require. Default: any key passes.")
+def serve_teacher(gguf: Path | None, port: int, slots: int, threads: int, context: int, api_key_env: str | None) -> None:
+    """Serve a local model as a teacher, on loopback, and print what a recipe needs to use it."""
+    from distill_assets.commands.serve_teacher import ServerSettings, serve
+
+    serve(gguf, ServerSettings(port, slots, threads, context, api_key_env), say=click.echo)
 
 
 if __name__ == "__main__":

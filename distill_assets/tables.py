@@ -167,7 +167,9 @@ JUDGED_SAMPLES = TableSpec(
         "served_model": Field(S, "model that answered", nullable=True),
         "sample_status": Field(S, "the settled verdict", allowed=("accepted", "rejected", "unscored")),
         "reason": Field(S, "first failed or unscored criterion; null when accepted", nullable=True),
+        "cost_usd": Field(F, "what its generation cost, in USD; null when no price is known", nullable=True),
     },
+    unversioned=("cost_usd",),
 )
 
 CURATION_MARKS = TableSpec(

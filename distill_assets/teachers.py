@@ -115,8 +115,10 @@ class TeacherSpec(Spec):
     @model_validator(mode="after")
     def check_endpoint(self) -> TeacherSpec:
         """Refuse a combination that no call could be made with."""
-        if self.endpoint == "azure" and not (self.base_url and self.api_version):
-            raise ValueError("endpoint azure needs base_url (https://NAME.openai.azure.com) and api_version")
+        if self.endpoint in ("azure", "compatible") and not self.base_url:
+            raise ValueError(f"endpoint {self.endpoint} needs base_url: it has no address of its own")
+        if self.api_version and self.endpoint != "azure":
+            raise ValueError("api_version is a parameter of endpoint azure only")
         if self.batch and self.is_embedded:
             raise ValueError("the embedded teacher has no batch API; leave batch out")
         return self

@@ -168,7 +168,7 @@ def open_openai(endpoint: Endpoint, http_client: Any, is_async: bool = False) ->
     import openai
 
     common = {"api_key": endpoint.api_key, "max_retries": 0, "http_client": http_client}
-    if endpoint.spec.endpoint == "azure":
+    if endpoint.spec.api_version:  # Azure's dated API; its v1 API takes the plain client
         azure = openai.AsyncAzureOpenAI if is_async else openai.AzureOpenAI
         return azure(azure_endpoint=endpoint.base_url, api_version=endpoint.spec.api_version, **common)
     plain = openai.AsyncOpenAI if is_async else openai.OpenAI

@@ -1,6 +1,7 @@
 """Dagster assets of the curate stage: curation_marks, training_dataset, dropped_samples."""
 
 import dagster as dg
+import polars as pl
 
 from distill_assets import linking
 from distill_assets.checks import blocking_keys
@@ -60,6 +61,7 @@ def build_curate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             "n_dropped": selection.dropped.height,
             "by_split": count_values(frame, "split"),
             "by_database": count_values(frame, "database"),
+            **_describe_cost(read_input(context, workspace, recipe, JUDGED_SAMPLES), frame.height),
         }
         return publish_table(workspace, recipe, TRAINING_DATASET, frame, metadata)
 
@@ -80,3 +82,11 @@ def build_curate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         return publish_table(workspace, recipe, DROPPED_SAMPLES, selection.dropped, metadata)
 
     return [curation_marks, training_dataset, dropped_samples]
+
+
+def _describe_cost(judged: pl.DataFrame, n_kept: int) -> dict[str, float]:
+    """What all generations cost, and that for each row that was kept; nothing where a price is not known."""
+    if judged["cost_usd"].null_count():
+        return {}
+    cost = float(judged["cost_usd"].sum())
+    return {"cost_usd": cost, "cost_usd_per_kept_row": cost / max(1, n_kept)}

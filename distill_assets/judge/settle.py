@@ -34,6 +34,7 @@ def settle_samples(generations: pl.DataFrame, verdicts: pl.DataFrame) -> pl.Data
                 "served_model": row["served_model"],
                 "sample_status": status,
                 "reason": reason,
+                "cost_usd": row["cost_usd"],
             }
         )
     return build_frame(JUDGED_SAMPLES, rows)

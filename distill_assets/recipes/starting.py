@@ -42,7 +42,7 @@ MEANINGS = {
     "teacher.model": "embedded/sql-grammar (rules, no key) or a model of an OpenAI-compatible endpoint",
     "teacher.endpoint": "compatible | openai | azure | openrouter | vllm | llama_cpp | litellm | gemini | anthropic | deepseek; null: by base_url",
     "teacher.base_url": "address of the endpoint; null is that of its kind",
-    "teacher.api_version": "azure only: version of its API",
+    "teacher.api_version": "azure only: version of its dated API; null: the v1 API",
     "teacher.api_key_env": "environment variable that holds the key",
     "teacher.mode": "json_schema | tools | json | md_json: how the answer's form is asked for; null: as its kind takes it",
     "teacher.temperature": "0 to 2; null sends none",
