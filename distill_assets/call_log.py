@@ -11,7 +11,9 @@ from distill_assets.resources import read_clock_s
 
 # Each line is an event in Dagster's log: often enough to watch, seldom enough for a run of a day.
 TELL_EVERY_S, TELL_LATER_EVERY_S, LATER_S = 2.0, 15.0, 120.0
+PREVIEW = "preview of"
 PREVIEW_CHARS = 160
+PREVIEW_EVERY = 3  # lines
 
 
 class CallTeller:
@@ -35,10 +37,10 @@ class CallTeller:
         if counts.done < self._total and now - self._told < every:
             return
         self._told = now
-        self._log.info(describe_progress(self._noun, counts, self._total, now - self._started))
-        if self._latest is not None and self._n_told % 5 == 0 and counts.sent:
-            self._log.info(f"{self._latest.teacher} wrote: {preview_answer(self._latest)}")
+        if self._latest is not None and self._n_told % PREVIEW_EVERY == 0 and counts.sent:
+            self._log.info(f"{PREVIEW} {self._latest.teacher}: {preview_answer(self._latest)}")
             self._latest = None
+        self._log.info(describe_progress(self._noun, counts, self._total, now - self._started))
         self._n_told += 1
 
 

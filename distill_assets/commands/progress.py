@@ -9,9 +9,13 @@ out of it. On a terminal the last message of a step is a live line, elsewhere ea
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
+from distill_assets.call_log import PREVIEW
 from distill_assets.resources import read_clock_s
 
 
@@ -31,7 +35,8 @@ class StepLines(logging.Handler):
         if event is None:
             if step and record.levelno >= logging.INFO:
                 text = meta.get("orig_message") or record.getMessage()
-                (self._say if record.levelno >= logging.WARNING else self._whisper)(f"  {step}: {text}")
+                is_lasting = record.levelno >= logging.WARNING or text.startswith(PREVIEW)
+                (self._say if is_lasting else self._whisper)(f"  {step}: {text}")
             return
         self._tell_event(event, step)
 
@@ -59,7 +64,7 @@ def show_progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     """Show steps until the block ends; gives a function that prints a line of one's own."""
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(file=_keep_stdout(), highlight=False, markup=False, soft_wrap=True)
     if quiet:
         with _listen(StepLines(_ignore, _ignore)):
             yield _ignore
@@ -70,6 +75,14 @@ def show_progress(quiet: bool) -> Iterator[Callable[[str], None]]:
         return
     with console.status("…") as status, _listen(StepLines(console.print, status.update)):
         yield console.print
+
+
+def _keep_stdout() -> TextIO | None:
+    """Standard output by a handle of its own: while a step runs, Dagster points the usual one at the step's log file."""
+    try:
+        return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding, errors="replace", buffering=1)
+    except (OSError, ValueError):  # no file behind it, as under a test runner
+        return None
 
 
 def _ignore(_: str) -> None:
