@@ -11,6 +11,7 @@ records. After that a call costs one substitution and one POST on a pooled aioht
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from distill_assets.config import find_proxy
 KEY_FORMAT = 2
 MAX_REPLY_BYTES = 4 << 20
 SYSTEM_MARK, USER_MARK = "<<system goes here>>", "<<user goes here>>"
+MARKS = re.compile(f"{SYSTEM_MARK}|{USER_MARK}")
 KEPT_HEADERS = ("x-request-id", "request-id", "openai-version", "openai-processing-ms", "openai-organization")
 KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-litellm-", "llm_provider-")
 # aiohttp makes these itself.
@@ -33,7 +35,8 @@ HOP_HEADERS = ("host", "content-length", "connection", "accept-encoding", "conte
 class Form(NamedTuple):
     """How an endpoint is asked for one kind of answer.
 
-    `template` is the body without what differs from call to call; `messages` hold the two marks.
+    `template` is the body without what differs from call to call; `messages` hold the two marks, and
+    `messages_alone` the user's only, for a request without a system message.
     """
 
     endpoint: Endpoint
@@ -42,6 +45,7 @@ class Form(NamedTuple):
     headers: dict[str, str]
     template: dict[str, Any]
     messages: list[dict[str, Any]]
+    messages_alone: list[dict[str, Any]]
 
 
 class Exchange(NamedTuple):
@@ -55,10 +59,12 @@ class Exchange(NamedTuple):
 
 def prepare_form(endpoint: Endpoint, answer_model: type) -> Form:
     """Rehearse a call: take the body from instructor, address and headers from the openai client."""
-    body = _rehearse_body(endpoint, answer_model)
+    user = {"role": "user", "content": USER_MARK}
+    body = _rehearse_body(endpoint, answer_model, [{"role": "system", "content": SYSTEM_MARK}, user])
+    alone = _rehearse_body(endpoint, answer_model, [user])["messages"]
     messages = body.pop("messages")
     url, headers = ("", {}) if endpoint.provider == "embedded" else _rehearse_address(endpoint)
-    return Form(endpoint, answer_model, url, headers, body, messages)
+    return Form(endpoint, answer_model, url, headers, body, messages, alone)
 
 
 def base_parameters(endpoint: Endpoint) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def base_parameters(endpoint: Endpoint) -> dict[str, Any]:
     return body
 
 
-def _rehearse_body(endpoint: Endpoint, answer_model: type) -> dict[str, Any]:
+def _rehearse_body(endpoint: Endpoint, answer_model: type, messages: list[dict[str, Any]]) -> dict[str, Any]:
     import instructor
     from instructor.core.exceptions import InstructorRetryException
 
@@ -83,7 +89,6 @@ def _rehearse_body(endpoint: Endpoint, answer_model: type) -> dict[str, Any]:
         raise LookupError("a rehearsal has no reply")
 
     create = instructor.patch(create=record, mode=find_mode(endpoint))
-    messages = [{"role": "system", "content": SYSTEM_MARK}, {"role": "user", "content": USER_MARK}]
     with quiet_instructor():
         try:
             create(response_model=answer_model, max_retries=0, messages=messages, **base_parameters(endpoint))
@@ -177,27 +182,22 @@ def open_openai(endpoint: Endpoint, http_client: Any, is_async: bool = False) ->
 
 def build_body(form: Form, request: ChatRequest, max_tokens: int) -> dict[str, Any]:
     """The body of a request's first call."""
-    messages = [filled for message in form.messages if (filled := _fill(message, request)) is not None]
+    texts = {SYSTEM_MARK: request.system, USER_MARK: request.user}
+    template = form.messages if request.system else form.messages_alone
+    messages = [{**message, "content": _fill(message["content"], texts)} for message in template]
     body = {**form.template, "messages": messages, form.endpoint.kind.tokens_field: max_tokens}
     if form.endpoint.kind.sends_seed:
         body["seed"] = request.seed
     return body
 
 
-def _fill(message: dict[str, Any], request: ChatRequest) -> dict[str, Any] | None:
-    content = message["content"]
-    if content == USER_MARK:
-        return {"role": message["role"], "content": request.user}
-    if content == SYSTEM_MARK:
-        return {"role": message["role"], "content": request.system} if request.system else None
-    # A mode that writes the schema into the messages: the marks stand somewhere inside.
-    return {**message, "content": _replace(content, request)}
-
-
-def _replace(content: Any, request: ChatRequest) -> Any:
+def _fill(content: Any, texts: dict[str, str]) -> Any:
+    """Put the texts where the marks are, in one pass: a text that looks like a mark stays a text."""
     if isinstance(content, list):
-        return [{**part, "text": _replace(part["text"], request)} if "text" in part else part for part in content]
-    return content.replace(SYSTEM_MARK, request.system).replace(USER_MARK, request.user)
+        return [{**part, "text": _fill(part["text"], texts)} if "text" in part else part for part in content]
+    if content in texts:
+        return texts[content]
+    return MARKS.sub(lambda match: texts[match[0]], content)
 
 
 def encode_body(body: Mapping[str, Any]) -> bytes:
