@@ -14,6 +14,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import orjson
+
 ID_CHARS = 32
 
 
@@ -23,7 +25,22 @@ def canonical_json(value: object) -> str:
     Raises:
         TypeError: for anything without a stable serialisation, such as a callable.
     """
+    if _is_plain(value):
+        try:
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        except TypeError:  # a lone surrogate, or an integer beyond 64 bits
+            pass
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether orjson writes `value` as json does, ten times faster: no floats, whose text differs, and no odd types."""
+    kind = type(value)
+    if kind is str or kind is int or value is None or kind is bool:
+        return True
+    if kind is dict:
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+    return (kind is list or kind is tuple) and all(map(_is_plain, value))
 
 
 def hash_text(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,19 @@ def test_a_place_in_the_unit_interval_is_fixed_and_inside(parts):
 def test_places_are_spread_evenly():
     places = [unit_interval("split", i) for i in range(4000)]
     assert 0.08 < sum(place < 0.1 for place in places) / len(places) < 0.12
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=[])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=[])), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(PLAIN)
+def test_the_fast_way_writes_what_the_standard_librarys_json_writes(value: object) -> None:
+    assert canonical_json(value) == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

