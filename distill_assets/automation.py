@@ -16,10 +16,9 @@ from typing import NamedTuple
 import dagster as dg
 
 from distill_assets.config import RecipeFolder
-from distill_assets.gates import DATA_VERSION_TAG, asset_key, latest_version
+from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, latest_version
 from distill_assets.identity import hash_file, make_id
 
-CODE_VERSION_TAG = "dagster/code_version"
 INPUT_VERSION_TAG = "dagster/input_data_version/"
 SENSOR_INTERVAL_S = 10
 

@@ -13,6 +13,7 @@ import dagster as dg
 from distill_assets.errors import GateError, StorageError
 
 DATA_VERSION_TAG = "dagster/data_version"
+CODE_VERSION_TAG = "dagster/code_version"
 
 
 def asset_key(recipe: str, name: str) -> dg.AssetKey:

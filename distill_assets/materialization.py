@@ -11,7 +11,7 @@ import polars as pl
 
 from distill_assets.config import Recipe
 from distill_assets.errors import DistillError
-from distill_assets.gates import asset_key, input_version, latest_version
+from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, input_version, latest_version
 from distill_assets.identity import fingerprint
 from distill_assets.storage import Workspace, read_table, write_table
 from distill_assets.tables import TableSpec
@@ -77,6 +77,15 @@ def read_previous(context: dg.AssetExecutionContext, workspace: Workspace, recip
     except DistillError as error:
         context.log.warning(f"earlier rows are not reused: {error}")
         return None
+
+
+def find_same_code_version(context: dg.AssetExecutionContext) -> str | None:
+    """Data version of this asset's last materialization if the same code and spec made it, else None."""
+    key = context.asset_key
+    event = context.instance.get_latest_materialization_event(key)
+    tags = (event.asset_materialization.tags or {}) if event and event.asset_materialization else {}
+    is_same = tags.get(CODE_VERSION_TAG) == context.assets_def.code_versions_by_key[key]
+    return tags.get(DATA_VERSION_TAG) if is_same else None
 
 
 def publish_table(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from distill_assets.clients.endpoints import name_teacher
 from distill_assets.clients.faults import Fault, read_fault, redact
 from distill_assets.clients.journal import ANSWERED, OURS, OVER, THEIRS, Cap, Journal
 from distill_assets.clients.replies import Usage, find_choice, read_usage
-from distill_assets.clients.resolve import Call, is_expected, resolve
+from distill_assets.clients.resolve import Call, is_expected, name_first_call, resolve
 from distill_assets.clients.throttle import Throttle
 from distill_assets.clients.wire import Exchange, exchange, keep_headers, open_session
 from distill_assets.errors import BudgetError, DistillError, TeacherError
@@ -56,6 +56,13 @@ class Counts(NamedTuple):
     concurrency: int = 0
 
 
+class Settled(NamedTuple):
+    """Requests whose result the caller has already: their ids, and what to do with one that is planned again."""
+
+    known: Container[str]
+    take: Callable[[str], None]
+
+
 def ask(
     requests: Iterable[ChatRequest],
     desks: dict[str, Desk],
@@ -64,19 +71,21 @@ def ask(
     on_reply: Callable[[ChatRequest, ChatReply], None],
     on_progress: Callable[[Counts], None],
     read_wall_clock: Callable[[], float] | None = None,
+    settled: Settled | None = None,
 ) -> Counts:
     """Answer each request once, from the journal or by calls whose replies are journaled first.
 
     Args:
         desks: teachers by name; a request's `route` names them. on_reply: called once a request, in any order.
         on_progress: called about once a second and at the end. read_wall_clock: seconds since 1970, for the journal only.
+        settled: requests that the caller has the result of, so that not even the journal is read for them.
 
     Raises:
         TeacherError: an endpoint refused for good, or keeps failing. BudgetError: the budget is used up.
         StorageError: the journal cannot be written. All that was answered before is kept.
     """
     check_budget(desks, cap)
-    engine = _Engine(desks, journal, cap, on_reply, on_progress, read_wall_clock)
+    engine = _Engine(desks, journal, cap, on_reply, on_progress, read_wall_clock, settled or Settled({}, lambda _: None))
     with asyncio.Runner(loop_factory=find_loop_factory()) as runner:
         return runner.run(engine.run(requests))
 
@@ -91,7 +100,8 @@ def find_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 class _Engine:
-    def __init__(self, desks, journal, cap, on_reply, on_progress, read_wall_clock) -> None:
+    def __init__(self, desks, journal, cap, on_reply, on_progress, read_wall_clock, settled) -> None:
+        self.settled: Settled = settled
         self.desks: dict[str, Desk] = desks
         self.journal: Journal = journal
         self.cap: Cap = cap
@@ -163,6 +173,8 @@ class _Engine:
     def _settle_at_once(self, request: ChatRequest) -> dict[str, Call] | None:
         """Deliver what needs no network: a known reply, or the embedded teacher's; else return the missing calls by teacher."""
         missing: dict[str, Call] = {}
+        if self.settled.known and self._take_settled(request):
+            return None
         for name in request.route:
             desk = self.desks[name]
             step = resolve(desk.form, desk.price, request, self.journal)
@@ -176,6 +188,15 @@ class _Engine:
             if isinstance(step, Call):
                 missing[name] = step
         return missing
+
+    def _take_settled(self, request: ChatRequest) -> bool:
+        for name in request.route:
+            if (key := name_first_call(self.desks[name].form, request)) in self.settled.known:
+                self.done += 1
+                self.reused += 1
+                self.settled.take(key)
+                return True
+        return False
 
     def _answer_inline(self, desk: Desk, request: ChatRequest, step: Call | ChatReply) -> ChatReply:
         from distill_assets.clients.embedded_chat import BadRequestError, answer_body

@@ -312,10 +312,10 @@ class Journal:
 
 def parse_line(raw: bytes) -> Line | None:
     """Read a line; None when its checksum does not fit."""
-    checksum, _, text = raw.rstrip(b"\n").partition(b" ")
-    if len(checksum) != 8 or f"{zlib.crc32(text):08x}".encode() != checksum:
-        return None
+    text = raw[9:].rstrip(b"\n")
     try:
+        if raw[8:9] != b" " or int(raw[:8], 16) != zlib.crc32(text):
+            return None
         kind, key, usd_nano, tokens, rest = text.split(b" ", 4)
         return Line(kind.decode(), key.decode(), int(usd_nano), int(tokens), rest)
     except ValueError:  # a line of an older form

@@ -62,6 +62,12 @@ class EndedError(Exception):
     """A reply that no re-ask can follow."""
 
 
+def name_first_call(form: Form, request: ChatRequest) -> str:
+    """The key of a request's first call, which is the request's id."""
+    content = encode_body(build_body(form, request, form.endpoint.spec.max_tokens))
+    return name_call(form.endpoint, content, request, 0)
+
+
 def resolve(form: Form, price: Price | None, request: ChatRequest, journal: Journal) -> ChatReply | Call:
     """Give the request's reply as the journal has it, or the next call to send for it."""
     try:
@@ -112,7 +118,7 @@ class _Replay:
         return read_completion(record["body"])
 
     def _find(self, content: bytes, round_ix: int, max_tokens: int) -> dict[str, Any]:
-        key = name_call(self.endpoint, content, self.request.sample_ix, round_ix)
+        key = name_call(self.endpoint, content, self.request, round_ix)
         self.first_key = self.first_key or key
         records = self.journal.find(key)
         expected = [record for record in records if self.is_expected(record)]

@@ -205,12 +205,14 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
     return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
-def name_call(endpoint: Endpoint, content: bytes, sample_ix: int, round_ix: int) -> str:
+def name_call(endpoint: Endpoint, content: bytes, request: ChatRequest, round_ix: int) -> str:
     """The key of a call: who is asked, every byte of what is asked, which of k samples, and which round.
+
+    The request's seed counts also where the endpoint takes none: it parts the samples of two seeds with one text.
 
     The prompt's version needs no part of its own: the rendered messages are in the body.
     """
-    head = f"{KEY_FORMAT}\n{endpoint.provider}\n{sample_ix}\n{round_ix}\n".encode()
+    head = f"{KEY_FORMAT}\n{endpoint.provider}\n{request.seed}\n{request.sample_ix}\n{round_ix}\n".encode()
     return hashlib.sha256(head + content).hexdigest()[:32]
 
 

@@ -12,12 +12,20 @@ from distill_assets.clients.engine import Counts, ask
 from distill_assets.clients.journal import Cap, Spent, open_journal
 from distill_assets.clients.wire import KEY_FORMAT
 from distill_assets.config import Recipe, RecipeFolder, read_secret
+from distill_assets.errors import StorageError
 from distill_assets.gates import require_gates
 from distill_assets.generate.sampling import GenerationRows, SqlSample, count_requests, plan_requests
-from distill_assets.materialization import UNANSWERED, count_values, describe_table, publish_table, read_input
+from distill_assets.materialization import (
+    UNANSWERED,
+    count_values,
+    describe_table,
+    find_same_code_version,
+    publish_table,
+    read_input,
+)
 from distill_assets.prompts import load_prompt
 from distill_assets.resources import read_wall_clock_s
-from distill_assets.storage import Workspace, write_side_table
+from distill_assets.storage import Workspace, read_table, write_side_table
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
 
 
@@ -45,7 +53,8 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         require_gates(context, blocking_keys(recipe, ["seed_corpus"]))
         seeds = read_input(context, workspace, recipe, SEED_CORPUS)
         cards = dict(read_input(context, workspace, recipe, DATABASES).select("database", "card").iter_rows())
-        rows = GenerationRows({t.called: (name_teacher(t), name_provider(t)) for t in teachers})
+        named = {t.called: (name_teacher(t), name_provider(t)) for t in teachers}
+        rows = GenerationRows(named, *_read_earlier(context, workspace, recipe))
         teller = CallTeller(context.log, "generations", count_requests(seeds, recipe.generate))
 
         def take(request: ChatRequest, reply: ChatReply) -> None:
@@ -57,7 +66,7 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             desks = open_desks(teachers, SqlSample, read_secret)
             planned = plan_requests(seeds, cards, prompts, teachers, recipe.generate)
             cap = Cap(recipe.budget.usd, recipe.budget.tokens)
-            counts = ask(planned, desks, journal, cap, take, teller.tell, read_wall_clock_s)
+            counts = ask(planned, desks, journal, cap, take, teller.tell, read_wall_clock_s, rows.settled())
             spent = journal.spent()
         frame = rows.build()
         result = publish_table(workspace, recipe, RAW_GENERATIONS, frame, _describe(recipe, frame, counts, spent, desks))
@@ -65,6 +74,19 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         return result
 
     return [raw_generations]
+
+
+def _read_earlier(
+    context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe
+) -> tuple[pl.DataFrame | None, pl.DataFrame | None]:
+    """The rows that this asset made last with the same code and spec, and their planted errors; the journal has them too."""
+    if (version := find_same_code_version(context)) is None:
+        return None, None
+    try:
+        return tuple(read_table(workspace, recipe.name, table, version) for table in (RAW_GENERATIONS, PLANTED_ERRORS))
+    except StorageError as error:
+        context.log.warning(f"earlier rows are read from the journal instead: {error}")
+        return None, None
 
 
 def warn_of_damage(context: dg.AssetExecutionContext, n_damaged: int) -> None:

@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
+from distill_assets.clients.engine import Settled
 from distill_assets.identity import make_id, unit_interval
 from distill_assets.prompts import Prompt, fill
 from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, build_frame
@@ -105,9 +106,22 @@ def _draw(teacher: TeacherSpec, planned: Planned) -> float:
 class GenerationRows:
     """Rows of raw_generations and of planted_errors as replies come in, kept as columns in chunks."""
 
-    def __init__(self, teachers: Mapping[str, tuple[str, str]]) -> None:
-        """Args: teachers: name -> teacher with version, provider."""
+    def __init__(
+        self, teachers: Mapping[str, tuple[str, str]], previous: pl.DataFrame | None = None, planted: pl.DataFrame | None = None
+    ) -> None:
+        """Start with no rows.
+
+        Args:
+            teachers: name -> teacher with version, provider. previous: rows to take over where their request is
+                planned again. planted: the planted errors of those.
+        """
         self._teachers = teachers
+        self._previous, self._previous_planted = previous, planted
+        self._places: dict[str, int] = {}
+        if previous is not None:
+            final = previous.with_row_index("place").filter(pl.col("generation_status") != "error")
+            self._places = dict(final.select("request_id", "place").iter_rows())
+        self._taken: list[int] = []
         self._chunks: list[pl.DataFrame] = []
         self._rows: list[tuple[object, ...]] = []
         self._planted: list[dict[str, object]] = []
@@ -121,6 +135,10 @@ class GenerationRows:
         if len(self._rows) >= CHUNK_ROWS:
             self._pack()
 
+    def settled(self) -> Settled:
+        """The requests whose rows can be taken over as they are."""
+        return Settled(self._places, lambda request_id: self._taken.append(self._places[request_id]))
+
     def _pack(self) -> None:
         schema = {name: field.dtype for name, field in RAW_GENERATIONS.fields.items()}
         self._chunks.append(pl.DataFrame(self._rows, schema=schema, orient="row"))
@@ -129,11 +147,17 @@ class GenerationRows:
     def build(self) -> pl.DataFrame:
         """raw_generations: one row a planned request."""
         self._pack()
+        if self._taken:
+            self._chunks.append(self._previous[self._taken])
         return pl.concat(self._chunks).sort(list(RAW_GENERATIONS.key))
 
     def build_planted_errors(self) -> pl.DataFrame:
         """What the embedded teacher recorded of its own planted errors, apart from the answers."""
-        return build_frame(PLANTED_ERRORS, self._planted)
+        frame = build_frame(PLANTED_ERRORS, self._planted)
+        if not self._taken or self._previous_planted is None:
+            return frame
+        taken = self._previous_planted.join(self._previous[self._taken], on="generation_id", how="semi")
+        return pl.concat([frame, taken]).sort(list(PLANTED_ERRORS.key))
 
 
 def name_generation(reply: ChatReply) -> str:

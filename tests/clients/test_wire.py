@@ -71,7 +71,7 @@ def test_a_text_that_looks_like_a_mark_is_a_text():
 def key_of(request: ChatRequest = REQUEST, round_ix: int = 0, **fields: Any) -> str:
     endpoint = endpoint_of(**fields)
     content = encode_body(build_body(prepare_form(endpoint, SqlSample), request, endpoint.spec.max_tokens))
-    return name_call(endpoint, content, request.sample_ix, round_ix)
+    return name_call(endpoint, content, request, round_ix)
 
 
 def test_a_key_changes_with_all_that_decides_an_answer():
@@ -84,6 +84,10 @@ def test_a_key_changes_with_all_that_decides_an_answer():
     keys = [key_of(), *(key_of(**change) for change in changes)]
     assert len(set(keys)) == len(keys)
     assert all(len(key) == 32 for key in keys)
+
+
+def test_two_seeds_with_one_text_are_two_requests_also_where_no_seed_is_sent():
+    assert key_of(endpoint="anthropic") != key_of(REQUEST._replace(seed=18), endpoint="anthropic")
 
 
 def test_a_key_does_not_change_with_how_the_endpoint_is_reached_or_what_it_costs():
