@@ -6,6 +6,7 @@ belong here: sending (engine) or the recipe's words (teachers).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ class Desk:
         self.price: Price | None = find_price(endpoint.spec)
         self.stopped: TeacherError | None = None
         self.throttle: Throttle | None = None
+        self.waiting: set[asyncio.Task[None]] = set()
         self.session: Any = None
         self.mean_tokens: float | None = None
         self.streak = self.refused_streak = 0

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Container, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import orjson
@@ -23,8 +23,8 @@ from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.desk import Desk, check_budget
 from distill_assets.clients.endpoints import name_teacher
 from distill_assets.clients.faults import Fault, read_fault, redact
-from distill_assets.clients.journal import ANSWERED, OURS, OVER, THEIRS, Cap, Journal
-from distill_assets.clients.replies import Usage, find_choice, read_usage
+from distill_assets.clients.journal import ANSWERED, OURS, OVER, THEIRS, Cap, Journal, Spent
+from distill_assets.clients.replies import Usage, clean_json, find_choice, read_usage
 from distill_assets.clients.resolve import Call, is_expected, name_first_call, resolve
 from distill_assets.clients.throttle import Throttle
 from distill_assets.clients.wire import Exchange, exchange, keep_headers, open_session
@@ -162,7 +162,7 @@ class _Engine:
         self.tasks.discard(task)
         self.moved.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.stop = self.stop or error
+            self._end(error)
 
     async def _wait_for_a_task(self) -> None:
         self.moved.clear()
@@ -258,7 +258,8 @@ class _Engine:
                 return self._settle_rejection(desk, call, outcome)
             failures += outcome.kind == "passing"
             refusals += outcome.kind == "limited"
-            await asyncio.sleep(self._back_off_s(desk, outcome, failures, refusals))
+            with self._waiting(desk):
+                await asyncio.sleep(self._back_off_s(desk, outcome, failures, refusals))
         self._count_failure(desk, words)
         return "error", f"{words} (after {failures + refusals} tries)"
 
@@ -271,8 +272,12 @@ class _Engine:
 
     async def _try_once(self, desk: Desk, call: Call) -> Fault | str | None:
         """One try: None when its reply is journaled, a Fault when it failed, a word when it was not sent."""
-        expected = desk.expect_tokens(call.content)
-        await desk.throttle.admit(expected)
+        expected, is_admitted = desk.expect_tokens(call.content), False
+        with self._waiting(desk):
+            await desk.throttle.admit(expected)
+            is_admitted = True
+        if not is_admitted:
+            return THEIRS
         latency, used = None, expected
         try:
             claimed = self._claim(desk, call)
@@ -288,11 +293,37 @@ class _Engine:
         finally:
             desk.throttle.release(latency, expected, used)
 
+    @contextmanager
+    def _waiting(self, desk: Desk) -> Iterator[None]:
+        """A wait that ends at once when the run or the teacher is stopped; what follows it finds that out."""
+        task = asyncio.current_task()
+        desk.waiting.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if (self.stop or desk.stopped) is None:
+                raise
+            task.uncancel()
+        finally:
+            desk.waiting.discard(task)
+
+    def _end(self, error: BaseException) -> None:
+        """End the run: nothing more is sent, whoever waits gives up, what is in flight is awaited."""
+        self.stop = self.stop or error
+        for desk in self.desks.values():
+            self._give_up_waits(desk)
+        self.moved.set()
+
+    def _give_up_waits(self, desk: Desk) -> None:
+        for task in desk.waiting:
+            task.cancel()
+
     async def _wait_while(self, desk: Desk, call: Call, why: str) -> None:
         """Wait while another run has the call in flight, or while calls in flight could still leave room in the budget."""
         reserved = desk.reserve(call.content, call.max_tokens)
         while (self.stop or desk.stopped) is None:
-            await asyncio.sleep(WAIT_S)
+            with self._waiting(desk):
+                await asyncio.sleep(WAIT_S)
             if self.journal.look(call.key, *reserved, self.cap, call.is_repeat) != why:
                 return
             if why == OVER and self.journal.count_in_flight() == 0:
@@ -303,14 +334,8 @@ class _Engine:
             return THEIRS
         usd, tokens = desk.reserve(call.content, call.max_tokens)
         claimed = self.journal.claim(call.key, usd, tokens, self.cap, call.is_repeat)
-        if claimed == OVER and self.journal.count_in_flight() == 0 and self.stop is None:
-            spent = self.journal.spent()
-            self.stop = BudgetError(
-                f"the budget is used up: {spent.usd:.4f} USD and {spent.tokens} tokens spent, {spent.usd_in_doubt:.4f} USD and "
-                f"{spent.tokens_in_doubt} tokens in doubt, and one more call could cost {usd:.4f} USD and {tokens} tokens "
-                f"({describe_cap(self.cap)}). Nothing more was sent; all replies so far are kept in the journal. "
-                "Raise the budget in recipe.yaml and run again: only what is missing is asked for."
-            )
+        if claimed == OVER and self.journal.count_in_flight() == 0:
+            self._end(budget_error(self.journal.spent(), usd, tokens, self.cap))
         return claimed
 
     async def _call(self, desk: Desk, call: Call) -> Exchange | Fault:
@@ -344,6 +369,7 @@ class _Engine:
         content = got.content.replace(secret, b"[redacted]") if len(secret) > 5 else got.content
         if got.status != 200:
             return self._fail(desk, call, read_fault(got.status, got.headers, content, desk.endpoint.api_key)), 0
+        content = clean_json(content)
         try:
             body = orjson.loads(content)
         except orjson.JSONDecodeError:
@@ -376,8 +402,8 @@ class _Engine:
         if pin is not None and pin.otherwise == "stop" and not is_expected(desk.spec, {**facts, "body": body}):
             served = body.get("model") if isinstance(body, dict) else None
             self._stop_desk(desk, f"the model that answered is {str(served)[:100]!r}, not the pinned {pin.served_model!r}")
-        if self.journal.is_full and self.stop is None:
-            self.stop = TeacherError("the disk is full. Replies in flight were still kept; nothing more was sent. Free disk space.")
+        if self.journal.is_full:
+            self._end(TeacherError("the disk is full. Replies in flight were still kept; nothing more was sent. Free disk space."))
 
     def _journal_too_large(self, desk: Desk, call: Call, facts: dict[str, Any]) -> tuple[None, int]:
         usd, tokens = desk.reserve(call.content, call.max_tokens)
@@ -418,8 +444,10 @@ class _Engine:
                 "so far are kept in the journal. Mend it and run again: only what is missing is asked for."
             )
         is_last = all(other.stopped is not None for other in self.desks.values())
-        if (desk.spec.fallback is None or is_last) and self.stop is None:
-            self.stop = desk.stopped
+        if desk.spec.fallback is None or is_last:
+            self._end(desk.stopped)
+        else:
+            self._give_up_waits(desk)
 
     # --- delivery ---
 
@@ -441,7 +469,7 @@ class _Engine:
             try:
                 await asyncio.to_thread(self.journal.sync)
             except DistillError as error:
-                self.stop = self.stop or error
+                self._end(error)
             self._deliver(n_written)
             self.moved.set()
 
@@ -470,6 +498,16 @@ def describe_fatal(fault: Fault) -> str:
     if fault.kind == "fatal":
         return fault.words
     return f"it asks to wait {fault.wait_s:.0f} s, which is more than {MAX_WAIT_S:.0f} s ({fault.words})"
+
+
+def budget_error(spent: Spent, usd: float, tokens: int, cap: Cap) -> BudgetError:
+    """The error of a budget that one more call could exceed."""
+    return BudgetError(
+        f"the budget is used up: {spent.usd:.4f} USD and {spent.tokens} tokens spent, {spent.usd_in_doubt:.4f} USD and "
+        f"{spent.tokens_in_doubt} tokens in doubt, and one more call could cost {usd:.4f} USD and {tokens} tokens "
+        f"({describe_cap(cap)}). Nothing more was sent; all replies so far are kept in the journal. "
+        "Raise the budget in recipe.yaml and run again: only what is missing is asked for."
+    )
 
 
 def describe_cap(cap: Cap) -> str:

@@ -6,6 +6,7 @@ again (resolve) or what an answer is worth (judge).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -34,6 +35,20 @@ class Usage(NamedTuple):
     reasoning: int
     cached: int
     is_estimated: bool
+
+
+def clean_json(content: bytes) -> bytes:
+    """A reply's JSON without what no table can store: half characters become `?`, infinities null.
+
+    Some servers write what a model gave, lone surrogates and all. Such a reply is paid for; it is read, not asked again.
+    """
+    if b"\\ud" not in content and b"\\uD" not in content and b"NaN" not in content and b"Infinity" not in content:
+        return content
+    try:
+        data = json.loads(content, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return content
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace")
 
 
 def find_choice(data: Any) -> Mapping[str, Any] | None:

@@ -63,12 +63,31 @@ class Throttle:
         Args:
             tokens: what it is expected to read and write; `release` corrects it.
         """
-        if self.in_flight >= int(self.concurrency) or self._waiting:
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            await turn  # in order; whoever frees a slot hands it on, so in_flight already counts it
-        else:
+        await self._take_slot()
+        try:
+            await self._keep_rates(tokens)
+        except asyncio.CancelledError:
+            self._give_slot_back()
+            raise
+
+    async def _take_slot(self) -> None:
+        if self.in_flight < int(self.concurrency) and not self._waiting:
             self.in_flight += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn  # in order; whoever frees a slot hands it on, so in_flight counts it already
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._give_slot_back()
+            raise
+
+    def _give_slot_back(self) -> None:
+        self.in_flight -= 1
+        self._let_in()
+
+    async def _keep_rates(self, tokens: int) -> None:
         if self._requests is not None:
             await self._requests.acquire()
         if self._tokens is not None:
@@ -99,11 +118,10 @@ class Throttle:
         Args:
             latency_s: how long a whole reply took; None when there was none.
         """
-        self.in_flight -= 1
         self._token_balance += used_tokens - expected_tokens
         if latency_s is not None:
             self._accept(latency_s)
-        self._let_in()
+        self._give_slot_back()
 
     def _let_in(self) -> None:
         while self._waiting and self.in_flight < int(self.concurrency):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from distill_assets.clients.faults import read_duration_s, read_error_body, read_fault, read_wait_s, redact
-from distill_assets.clients.replies import find_upstream, has_fallen_back, read_completion, read_usage
+from distill_assets.clients.replies import clean_json, find_upstream, has_fallen_back, read_completion, read_usage
 
 ANSWER = '{"sql": "SELECT 1"}'
 
@@ -30,6 +31,22 @@ def reply(finish: str = "stop", **message: object) -> dict:
 def test_the_trace_is_kept_apart_from_every_place_it_stands_in(message: dict, trace: str | None, field: str | None):
     found = read_completion(reply(**message))
     assert (found.status, found.text, found.trace, found.trace_field) == ("ok", ANSWER, trace, field)
+
+
+@pytest.mark.parametrize(
+    ("content", "cleaned"),
+    [
+        (b'{"a": "x\\ud800y"}', {"a": "x?y"}), (b'{"a": "\\ud83d\\ude00"}', {"a": "\U0001f600"}), (b'{"a": NaN, "b": -Infinity}', {"a": None, "b": None}),
+        (b'{"a": "NaN"}', {"a": "NaN"}), (b'{"a": 1}', {"a": 1}),
+    ],
+)  # fmt: skip
+def test_json_that_no_table_can_store_is_cleaned_and_not_thrown_away(content: bytes, cleaned: dict):
+    assert orjson.loads(clean_json(content)) == cleaned
+
+
+def test_what_is_no_json_stays_what_it_is():
+    for content in (b"", b"<html>NaN</html>", b'{"a": "\\ud8', b"[" * 100_000 + b"NaN"):
+        assert clean_json(content) == content
 
 
 def test_a_closing_tag_inside_an_answer_is_no_trace():
