@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -177,11 +180,29 @@ def change(folder: RecipeFolder, old: str, new: str) -> RecipeFolder:
 @pytest.mark.slow
 def test_the_key_is_found_nowhere_after_a_whole_run(taught: RecipeFolder, home: Path, tmp_path: Path, endpoint: Endpoint) -> None:
     env = {**os.environ, "DISTILL_HOME": str(home), "PLANTED_KEY": KEY, "OPENAI_API_KEY": KEY, "HF_TOKEN": KEY}
-    done = subprocess.run(
-        [sys.executable, "-m", "distill_assets.cli", "run", "--recipe", str(taught.path)],
-        env=env, capture_output=True, check=False, cwd=Path(__file__).resolve().parents[1],
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
+    command = [sys.executable, "-m", "distill_assets.cli", "run", "--recipe", str(taught.path)]
+    root, listed = Path(__file__).resolve().parents[1], 0
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=root) as process:
+        reader = threading.Thread(target=lambda: said.append(process.stdout.read()))
+        said: list[bytes] = []
+        reader.start()
+        while process.poll() is None:
+            lines = list_command_lines()
+            listed += str(taught.path).encode() in b"".join(lines)
+            assert not any(KEY.encode() in line for line in lines)
+            time.sleep(0.2)
+        reader.join()
+    assert process.returncode == 0, said[0].decode()
+    assert listed > 5, "the run was among the processes that were looked at"
     assert endpoint.keys == {KEY}
-    assert KEY.encode() not in done.stdout + done.stderr
+    assert KEY.encode() not in said[0]
     assert find_key(home) == []
+
+
+def list_command_lines() -> list[bytes]:
+    """What a process listing shows of every process."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it ended meanwhile
+            lines.append(file.read_bytes())
+    return lines
