@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 import pytest
@@ -23,7 +24,7 @@ from distill_assets.tables import EVAL_RESULTS, JUDGED_SAMPLES, RAW_GENERATIONS,
 from tests.endpoint import Endpoint, serve_endpoint
 from tests.scenario import HOLDOUT, SEEDS, write_scenario
 
-KEY = "sk-planted-4f9a8c7e21d05b36"
+KEY = f"sk-planted-{uuid4().hex}"  # of this run of the tests alone: it is looked for in all processes
 PER_SEED = 4
 
 
@@ -189,7 +190,7 @@ def test_the_key_is_found_nowhere_after_a_whole_run(taught: RecipeFolder, home: 
         while process.poll() is None:
             lines = list_command_lines()
             listed += str(taught.path).encode() in b"".join(lines)
-            assert not any(KEY.encode() in line for line in lines)
+            assert [line for line in lines if KEY.encode() in line] == []
             time.sleep(0.2)
         reader.join()
     assert process.returncode == 0, said[0].decode()
