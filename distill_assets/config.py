@@ -235,8 +235,9 @@ def _explain(file: Path, text: str, error: ValidationError) -> str:
     lines = []
     for item in error.errors()[:5]:
         where = [str(part) for part in item["loc"]]
-        shown = "" if item["type"] == "missing" else f" (got {str(item['input'])[:60]!r})"
-        message = "unknown field" if item["type"] == "extra_forbidden" else item["msg"]
+        is_whole = item["type"] == "missing" or (item["type"] == "value_error" and isinstance(item["input"], dict))
+        shown = "" if is_whole else f" (got {str(item['input'])[:60]!r})"
+        message = "unknown field" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
         lines.append(f"{file}:{find_line(text, where)}: {'.'.join(where) or 'recipe'}: {message}{shown}")
     more = error.error_count() - len(lines)
     return "\n".join([*lines, *([f"and {more} more"] if more > 0 else []), "Nothing was run."])

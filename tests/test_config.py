@@ -31,6 +31,23 @@ def test_the_folder_or_the_file_may_be_named(tmp_path: Path):
         (GOOD + "scales: tiny\n", r"recipe.yaml:4: scales: unknown field"),
         (GOOD + "generate:\n  samples_per_seed: 3\n  sample: 4\n", r"recipe.yaml:6: generate.sample: unknown field"),
         (GOOD + "student:\n  train:\n    epochs: 0\n", r"recipe.yaml:6: student.train.epochs: .*equal to 1 \(got '0'\)"),
+        (GOOD + "teachers: [{model: m}, {model: m}]\n", r"two teachers are called 'm'; give each a name\nNothing was run"),
+        (GOOD + "teachers: [{model: m, fallback: n}]\n", r"teacher 'm' falls back to 'n', which is no other teacher"),
+        (GOOD + "teachers: [{model: m, fallback: m}]\n", r"teacher 'm' falls back to 'm', which is no other teacher"),
+        (GOOD + "teachers: [{model: m, strategies: [hard]}]\n", r"serves the strategy 'hard'; known are write_sample"),
+        (
+            GOOD + "teachers: [{model: m, strategies: [a]}]\n"
+            "generate: {strategies: {a: {prompt: p, samples_per_seed: 1}, b: {prompt: p, samples_per_seed: 1}}}\n",
+            r"no teacher serves the strategy 'b'",
+        ),
+        (GOOD + "teacher: {model: m}\nteachers: [{model: n}]\n", r"either teacher \(one\) or teachers \(several\), not both"),
+        (GOOD + "teacher:\n  model: m\n  endpoint: azure\n", r"recipe.yaml:4: teacher: endpoint azure needs base_url"),
+        (
+            GOOD + "teacher: {model: m, endpoint: openai, api_version: 2024-10-21x}\n",
+            r"api_version is a parameter of endpoint azure only",
+        ),
+        (GOOD + "teacher: {batch: true}\n", r"the embedded teacher has no batch API"),
+        (GOOD + "budget: {usd: 0}\n", r"recipe.yaml:4: budget.usd: .*greater than 0 \(got '0'\)"),
         (GOOD + "generate:\n  samples_per_seed: many\n", r"recipe.yaml:5: generate.samples_per_seed: .*\(got 'many'\)"),
         (GOOD + "scale: huge\n", r"recipe.yaml:4: scale: .*\(got 'huge'\)"),
         (GOOD + "generate: 3\n", r"recipe.yaml:4: generate: "),
