@@ -67,8 +67,21 @@ def fingerprint(spec: Mapping[str, object]) -> str:
 
 def hash_rows(rows: Iterable[Mapping[str, object]]) -> str:
     """Return the order-free digest of `rows`: SHA-256 over their sorted single digests."""
-    digests = sorted(hash_text(canonical_json(row)) for row in rows)
-    return hash_text("\n".join(digests))
+    return join_digests([hash_row(row) for row in rows])
+
+
+def hash_row(row: Mapping[str, object]) -> str:
+    """Return one row's digest."""
+    return hash_text(canonical_json(row))
+
+
+def join_digests(digests: list[str]) -> str:
+    """Return the digest of rows from their single ones, whatever their order; sorts `digests` in place."""
+    digests.sort()
+    whole = hashlib.sha256()
+    for number, digest in enumerate(digests):  # one by one: joined, they would stand in memory twice more
+        whole.update(f"\n{digest}".encode() if number else digest.encode())
+    return whole.hexdigest()
 
 
 def hash_file(path: Path) -> str:

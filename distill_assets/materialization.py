@@ -4,6 +4,7 @@ Belongs here: asset keywords and metadata derived from tables.py, reading pinned
 frame under its content version. Does not belong here: anything that one stage alone does.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import dagster as dg
@@ -13,7 +14,7 @@ from distill_assets.config import Recipe
 from distill_assets.errors import DistillError
 from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, input_version, latest_version
 from distill_assets.identity import fingerprint
-from distill_assets.storage import Workspace, read_table, write_table
+from distill_assets.storage import Workspace, read_table, write_table, write_table_in_pieces
 from distill_assets.tables import TableSpec
 
 PREVIEW_ROWS = 8
@@ -102,6 +103,26 @@ def publish_table(
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)
 
 
+def publish_pieces(
+    workspace: Workspace,
+    recipe: Recipe,
+    table: TableSpec,
+    pieces: Iterable[pl.DataFrame],
+    describe: Callable[[pl.LazyFrame], dict[str, Any]],
+) -> dg.MaterializeResult:
+    """Store a table that comes in pieces; `describe` makes its metadata from the stored file."""
+    version = write_table_in_pieces(workspace, recipe.name, table, pieces)
+    file = workspace.table_file(recipe.name, table.name, version)
+    stored = pl.scan_parquet(file)
+    shown = {
+        "dagster/row_count": int(stored.select(pl.len()).collect().item()),
+        "preview": preview_rows(stored.head(PREVIEW_ROWS).collect()),
+        "path": dg.MetadataValue.path(str(file)),
+        **describe(stored),
+    }
+    return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)
+
+
 def preview_rows(frame: pl.DataFrame, n: int = PREVIEW_ROWS) -> dg.TableMetadataValue:
     """The first rows as a table; model-written text is cut and shown as text only."""
     records = [
@@ -118,7 +139,7 @@ def _shorten(value: object) -> str | int | float | bool | None:
     return text if len(text) <= PREVIEW_CHARS else text[: PREVIEW_CHARS - 1] + "…"
 
 
-def count_values(frame: pl.DataFrame, column: str) -> dict[str, int]:
+def count_values(frame: pl.DataFrame | pl.LazyFrame, column: str) -> dict[str, int]:
     """How many rows have each value of `column`; null is `none`."""
-    counts = frame[column].fill_null("none").value_counts().sort(column)
+    counts = frame.lazy().select(pl.col(column).fill_null("none")).group_by(column).len().sort(column).collect()
     return {str(value): int(n) for value, n in counts.iter_rows()}

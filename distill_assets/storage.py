@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import polars as pl
 
 from distill_assets.errors import LockedError, StorageError, TableShapeError
-from distill_assets.tables import TABLES, TableSpec, check_frame, hash_frame
+from distill_assets.tables import TABLES, TableSpec, build_frame, check_frame, digest_rows, hash_frame, version_of
 
 
 class Workspace(NamedTuple):
@@ -51,8 +51,51 @@ def write_table(workspace: Workspace, recipe: str, spec: TableSpec, frame: pl.Da
     """
     check_frame(spec, frame)
     version = hash_frame(spec, frame)
-    write_snapshot(workspace.table_file(recipe, spec.name, version), frame.sort(list(spec.key)))
+    is_sorted = len(spec.key) == 1 and frame[spec.key[0]].is_sorted()
+    write_snapshot(workspace.table_file(recipe, spec.name, version), frame if is_sorted else frame.sort(list(spec.key)))
     return version
+
+
+def write_table_in_pieces(workspace: Workspace, recipe: str, spec: TableSpec, pieces: Iterable[pl.DataFrame]) -> str:
+    """Store a table that comes as frames in key order, one after the other in memory; return its data version.
+
+    Raises:
+        TableShapeError: a piece does not fit `spec`, or does not follow the one before; nothing was written.
+        StorageError: the file cannot be written; the last good table stays.
+    """
+    from pyarrow.parquet import ParquetWriter
+
+    folder = workspace.table_file(recipe, spec.name, "x").parent
+    digests: list[str] = []
+    with replace_atomically(folder / "in-pieces.parquet", lambda: _name_pieces(workspace, recipe, spec, digests)) as temporary:
+        writer, last = None, None
+        try:
+            for piece in pieces:
+                check_frame(spec, piece)
+                last = _check_follows(spec, last, piece)
+                digests += digest_rows(spec, piece)
+                arrow = piece.to_arrow()
+                writer = writer or ParquetWriter(temporary, arrow.schema, compression="zstd")
+                writer.write_table(arrow)
+            if writer is None:
+                build_frame(spec, []).write_parquet(temporary)
+        finally:
+            if writer is not None:
+                writer.close()
+    return version_of(digests)
+
+
+def _name_pieces(workspace: Workspace, recipe: str, spec: TableSpec, digests: list[str]) -> Path:
+    return workspace.table_file(recipe, spec.name, version_of(digests))
+
+
+def _check_follows(spec: TableSpec, last: object, piece: pl.DataFrame) -> object:
+    [key] = spec.key
+    if piece.height and (not piece[key].is_sorted() or (last is not None and piece[key][0] <= last)):
+        raise TableShapeError(
+            f"{spec.name}: pieces are not in the order of '{key}'. Fix the function that built it; nothing was written."
+        )
+    return piece[key][-1] if piece.height else last
 
 
 def write_side_table(workspace: Workspace, recipe: str, spec: TableSpec, frame: pl.DataFrame, version: str) -> None:
@@ -95,9 +138,29 @@ def read_table(workspace: Workspace, recipe: str, spec: TableSpec, version: str)
     return frame
 
 
+def scan_table(workspace: Workspace, recipe: str, spec: TableSpec, version: str) -> pl.LazyFrame:
+    """A table's snapshot, to be read in part.
+
+    Raises:
+        StorageError: it is missing, damaged, or another table's.
+    """
+    file = workspace.table_file(recipe, spec.name, version)
+    try:
+        rows = pl.scan_parquet(file)
+        found = dict(rows.collect_schema())
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StorageError(f"{file} cannot be read: {error}. Nothing was changed. Materialize {spec.name} again.") from error
+    if found != {name: field.dtype for name, field in spec.fields.items()}:
+        raise StorageError(f"{file} is no {spec.name} of this version. Nothing was changed. Materialize {spec.name} again.")
+    return rows
+
+
 @contextmanager
-def replace_atomically(target: Path) -> Iterator[Path]:
+def replace_atomically(target: Path, name_target: Callable[[], Path] | None = None) -> Iterator[Path]:
     """Give a temporary path beside `target`; on success fsync it and rename it over `target`.
+
+    Args:
+        name_target: says what the file is called in the same folder once it is written, where that is not known before.
 
     Raises:
         StorageError: disk full, read-only folder and the like; `target` is as it was.
@@ -107,7 +170,7 @@ def replace_atomically(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         sync_path(temporary)
-        temporary.replace(target)
+        temporary.replace(name_target() if name_target else target)
         sync_path(target.parent)
     except (OSError, pl.exceptions.PolarsError) as error:  # polars reports a full disk as a compute error
         raise StorageError(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import polars as pl
 
 from distill_assets.errors import TableShapeError, name_culprits
-from distill_assets.identity import hash_rows
+from distill_assets.identity import hash_row, join_digests
 
 
 class Field(NamedTuple):
@@ -301,8 +301,18 @@ def _content_problems(spec: TableSpec, frame: pl.DataFrame) -> list[str]:
 
 def hash_frame(spec: TableSpec, frame: pl.DataFrame) -> str:
     """Return the table's data version: 32 hex characters, free of row order and unversioned columns."""
+    return version_of(digest_rows(spec, frame))
+
+
+def digest_rows(spec: TableSpec, frame: pl.DataFrame) -> list[str]:
+    """Return a digest for each row, of its versioned columns."""
     columns = [name for name in spec.fields if name not in spec.unversioned]
-    return hash_rows(frame.select(columns).iter_rows(named=True))[:32]
+    return [hash_row(row) for row in frame.select(columns).iter_rows(named=True)]
+
+
+def version_of(digests: list[str]) -> str:
+    """Return a table's data version from its rows' digests."""
+    return join_digests(digests)[:32]
 
 
 def describe_tables() -> str:

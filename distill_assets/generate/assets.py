@@ -14,18 +14,18 @@ from distill_assets.clients.wire import KEY_FORMAT
 from distill_assets.config import Recipe, RecipeFolder, read_secret
 from distill_assets.errors import StorageError
 from distill_assets.gates import require_gates
-from distill_assets.generate.sampling import GenerationRows, SqlSample, count_requests, plan_requests
+from distill_assets.generate.sampling import Earlier, GenerationRows, SqlSample, count_requests, plan_requests
 from distill_assets.materialization import (
     UNANSWERED,
     count_values,
     describe_table,
     find_same_code_version,
-    publish_table,
+    publish_pieces,
     read_input,
 )
 from distill_assets.prompts import load_prompt
 from distill_assets.resources import read_wall_clock_s
-from distill_assets.storage import Workspace, read_table, write_side_table
+from distill_assets.storage import Workspace, read_table, scan_table, write_side_table
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
 
 
@@ -54,7 +54,7 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         seeds = read_input(context, workspace, recipe, SEED_CORPUS)
         cards = dict(read_input(context, workspace, recipe, DATABASES).select("database", "card").iter_rows())
         named = {t.called: (name_teacher(t), name_provider(t)) for t in teachers}
-        rows = GenerationRows(named, *_read_earlier(context, workspace, recipe))
+        rows = GenerationRows(named, _find_earlier(context, workspace, recipe))
         teller = CallTeller(context.log, "generations", count_requests(seeds, recipe.generate))
 
         def take(request: ChatRequest, reply: ChatReply) -> None:
@@ -68,25 +68,25 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             cap = Cap(recipe.budget.usd, recipe.budget.tokens)
             counts = ask(planned, desks, journal, cap, take, teller.tell, read_wall_clock_s, rows.settled())
             spent = journal.spent()
-        frame = rows.build()
-        result = publish_table(workspace, recipe, RAW_GENERATIONS, frame, _describe(recipe, frame, counts, spent, desks))
+        result = publish_pieces(
+            workspace, recipe, RAW_GENERATIONS, rows.pieces(), lambda stored: _describe(recipe, stored, counts, spent, desks)
+        )
         write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), str(result.data_version.value))
         return result
 
     return [raw_generations]
 
 
-def _read_earlier(
-    context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe
-) -> tuple[pl.DataFrame | None, pl.DataFrame | None]:
-    """The rows that this asset made last with the same code and spec, and their planted errors; the journal has them too."""
+def _find_earlier(context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe) -> Earlier | None:
+    """The rows that this asset made last with the same code and spec; the journal has their replies too."""
     if (version := find_same_code_version(context)) is None:
-        return None, None
+        return None
     try:
-        return tuple(read_table(workspace, recipe.name, table, version) for table in (RAW_GENERATIONS, PLANTED_ERRORS))
+        rows = scan_table(workspace, recipe.name, RAW_GENERATIONS, version)
+        return Earlier(rows, read_table(workspace, recipe.name, PLANTED_ERRORS, version))
     except StorageError as error:
         context.log.warning(f"earlier rows are read from the journal instead: {error}")
-        return None, None
+        return None
 
 
 def warn_of_damage(context: dg.AssetExecutionContext, n_damaged: int) -> None:
@@ -95,32 +95,36 @@ def warn_of_damage(context: dg.AssetExecutionContext, n_damaged: int) -> None:
         context.log.warning(f"{n_damaged} lines of the journal are damaged and left out; what stood in them is asked again")
 
 
-def _describe(recipe: Recipe, frame: pl.DataFrame, counts: Counts, spent: Spent, desks: dict[str, Desk]) -> dict[str, object]:
-    cost = frame["cost_usd"].sum() if frame["cost_usd"].null_count() == 0 else None
-    n_ok = int((frame["generation_status"] == "ok").sum())
+def _describe(recipe: Recipe, stored: pl.LazyFrame, counts: Counts, spent: Spent, desks: dict[str, Desk]) -> dict[str, object]:
+    sums = stored.select(
+        pl.len().alias("n"),
+        pl.col("prompt_tokens", "completion_tokens", "cost_usd").sum(),
+        pl.col("cost_usd").null_count().alias("n_unpriced"),
+    ).collect()
+    total = sums.row(0, named=True)
+    by_status = count_values(stored, "generation_status")
     shown: dict[str, object] = {
         "teacher": ", ".join(name_teacher(teacher) for teacher in recipe.list_teachers()),
-        "teachers": _show_teachers(recipe, frame, desks),
-        "n_requests_planned": frame.height,
+        "teachers": _show_teachers(recipe, count_values(stored, "teacher"), desks),
+        "n_requests_planned": total["n"],
         "n_requests_reused": counts.reused,
         "n_requests_sent": counts.sent,
-        UNANSWERED: int((frame["generation_status"] == "error").sum()),
-        "prompt_tokens": int(frame["prompt_tokens"].sum()),
-        "completion_tokens": int(frame["completion_tokens"].sum()),
+        UNANSWERED: by_status.get("error", 0),
+        "prompt_tokens": total["prompt_tokens"],
+        "completion_tokens": total["completion_tokens"],
         "cost_usd_this_run": counts.usd,
         "cost_usd_all_runs": spent.usd,
         "cost_usd_in_doubt": spent.usd_in_doubt,
-        "by_status": count_values(frame, "generation_status"),
-        "by_served_model": count_values(frame, "served_model"),
+        "by_status": by_status,
+        "by_served_model": count_values(stored, "served_model"),
     }
-    if cost is not None:
-        shown |= {"cost_usd": cost, "cost_usd_per_ok_row": cost / max(1, n_ok)}
+    if total["n_unpriced"] == 0:
+        shown |= {"cost_usd": total["cost_usd"], "cost_usd_per_ok_row": total["cost_usd"] / max(1, by_status.get("ok", 0))}
     return shown
 
 
-def _show_teachers(recipe: Recipe, frame: pl.DataFrame, desks: dict[str, Desk]) -> dg.TableMetadataValue:
+def _show_teachers(recipe: Recipe, n_rows: dict[str, int], desks: dict[str, Desk]) -> dg.TableMetadataValue:
     """Each teacher with its terms, its price and its share of the rows."""
-    n_rows = dict(frame["teacher"].value_counts().iter_rows())
     records = [
         dg.TableRecord({
             "teacher": name_teacher(teacher),

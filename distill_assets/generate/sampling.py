@@ -25,6 +25,7 @@ from distill_assets.teachers import GenerateSpec, StrategySpec, TeacherSpec
 
 REQUEST_SEED_SPAN = 2**31 - 1
 CHUNK_ROWS = 5_000
+PARTS = "0123456789abcdef"  # first characters of ids
 
 
 class SqlSample(BaseModel):
@@ -104,27 +105,19 @@ def _draw(teacher: TeacherSpec, planned: Planned) -> float:
 
 
 class GenerationRows:
-    """Rows of raw_generations and of planted_errors as replies come in, kept as columns in chunks."""
+    """Rows of raw_generations as replies come in: compressed columns, parted by the first character of their id.
 
-    def __init__(
-        self, teachers: Mapping[str, tuple[str, str]], previous: pl.DataFrame | None = None, planted: pl.DataFrame | None = None
-    ) -> None:
-        """Start with no rows.
+    So the table is written part after part in the order of its key, and is never in memory as a whole.
+    """
 
-        Args:
-            teachers: name -> teacher with version, provider. previous: rows to take over where their request is
-                planned again. planted: the planted errors of those.
-        """
-        self._teachers = teachers
-        self._previous, self._previous_planted = previous, planted
-        self._places: dict[str, int] = {}
-        if previous is not None:
-            final = previous.with_row_index("place").filter(pl.col("generation_status") != "error")
-            self._places = dict(final.select("request_id", "place").iter_rows())
-        self._taken: list[int] = []
-        self._chunks: list[pl.DataFrame] = []
+    def __init__(self, teachers: Mapping[str, tuple[str, str]], earlier: Earlier | None = None) -> None:
+        """Args: teachers: name -> teacher with version, provider. earlier: rows to take over where planned again."""
+        self._teachers, self._earlier = teachers, earlier
+        self._parts: dict[str, list[bytes]] = {part: [] for part in PARTS}
         self._rows: list[tuple[object, ...]] = []
         self._planted: list[dict[str, object]] = []
+        self._known = earlier.list_final() if earlier else frozenset()
+        self._taken: list[str] = []
 
     def add(self, request: ChatRequest, reply: ChatReply) -> None:
         """Take one reply in."""
@@ -136,28 +129,62 @@ class GenerationRows:
             self._pack()
 
     def settled(self) -> Settled:
-        """The requests whose rows can be taken over as they are."""
-        return Settled(self._places, lambda request_id: self._taken.append(self._places[request_id]))
+        """The requests whose rows are taken over as they are."""
+        return Settled(self._known, self._taken.append)
 
     def _pack(self) -> None:
         schema = {name: field.dtype for name, field in RAW_GENERATIONS.fields.items()}
-        self._chunks.append(pl.DataFrame(self._rows, schema=schema, orient="row"))
+        chunk = pl.DataFrame(self._rows, schema=schema, orient="row")
         self._rows = []
+        chunk = chunk.with_columns(part=pl.col("generation_id").str.head(1))
+        for (part,), rows in chunk.partition_by("part", include_key=False, as_dict=True).items():
+            self._parts[part].append(rows.write_ipc(None, compression="zstd").getvalue())
+
+    def pieces(self) -> Iterator[pl.DataFrame]:
+        """raw_generations, one row a planned request, as frames in the order of its key."""
+        self._pack()
+        taken = pl.Series("request_id", self._taken, dtype=pl.String)
+        for part in PARTS:
+            frames = [pl.read_ipc(chunk) for chunk in self._parts.pop(part)]
+            if self._earlier and self._taken:
+                frames.append(self._earlier.read_rows(part, taken))
+            if frames:
+                yield pl.concat(frames).sort("generation_id")
 
     def build(self) -> pl.DataFrame:
-        """raw_generations: one row a planned request."""
-        self._pack()
-        if self._taken:
-            self._chunks.append(self._previous[self._taken])
-        return pl.concat(self._chunks).sort(list(RAW_GENERATIONS.key))
+        """raw_generations as one frame."""
+        return pl.concat(list(self.pieces()))
 
     def build_planted_errors(self) -> pl.DataFrame:
         """What the embedded teacher recorded of its own planted errors, apart from the answers."""
         frame = build_frame(PLANTED_ERRORS, self._planted)
-        if not self._taken or self._previous_planted is None:
+        if not self._taken or self._earlier is None:
             return frame
-        taken = self._previous_planted.join(self._previous[self._taken], on="generation_id", how="semi")
+        taken = self._earlier.read_planted(pl.Series("request_id", self._taken, dtype=pl.String))
         return pl.concat([frame, taken]).sort(list(PLANTED_ERRORS.key))
+
+
+class Earlier(NamedTuple):
+    """The last table that the same code and spec made, and its planted errors; read as far as they are needed."""
+
+    rows: pl.LazyFrame
+    planted: pl.DataFrame
+
+    def list_final(self) -> frozenset[str]:
+        """Ids of the requests that ended for good."""
+        final = self.rows.filter(pl.col("generation_status") != "error").select("request_id").collect()
+        return frozenset(final["request_id"])
+
+    def read_rows(self, part: str, taken: pl.Series) -> pl.DataFrame:
+        """The rows of some requests in one part."""
+        column = pl.col("generation_id")  # bounds rather than a prefix: they skip the other parts' row groups
+        here = self.rows.filter((column >= part) & (column < chr(ord(part) + 1))).collect()
+        return here.filter(pl.col("request_id").is_in(taken.implode()))
+
+    def read_planted(self, taken: pl.Series) -> pl.DataFrame:
+        """The planted errors of some requests."""
+        ids = self.rows.select("generation_id", "request_id").collect().filter(pl.col("request_id").is_in(taken.implode()))
+        return self.planted.join(ids, on="generation_id", how="semi")
 
 
 def name_generation(reply: ChatReply) -> str:
