@@ -4,7 +4,7 @@ Belongs here: asset keywords and metadata derived from tables.py, reading pinned
 frame under its content version. Does not belong here: anything that one stage alone does.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -96,9 +96,9 @@ def publish_table(
     version = write_table(workspace, recipe.name, table, frame)
     shown = {
         "dagster/row_count": frame.height,
-        "preview": preview_rows(frame),
-        "path": dg.MetadataValue.path(str(workspace.table_file(recipe.name, table.name, version))),
         **(metadata or {}),
+        "path": dg.MetadataValue.path(str(workspace.table_file(recipe.name, table.name, version))),
+        "preview": preview_rows(frame),
     }
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)
 
@@ -109,16 +109,18 @@ def publish_pieces(
     table: TableSpec,
     pieces: Iterable[pl.DataFrame],
     describe: Callable[[pl.LazyFrame], dict[str, Any]],
+    previewed: Sequence[str],
 ) -> dg.MaterializeResult:
-    """Store a table that comes in pieces; `describe` makes its metadata from the stored file."""
+    """Store a table that comes in pieces; `describe` makes its metadata from the stored file, `previewed` are the
+    columns that the UI shows some rows of."""
     version = write_table_in_pieces(workspace, recipe.name, table, pieces)
     file = workspace.table_file(recipe.name, table.name, version)
     stored = pl.scan_parquet(file)
     shown = {
         "dagster/row_count": int(stored.select(pl.len()).collect().item()),
-        "preview": preview_rows(stored.head(PREVIEW_ROWS).collect()),
-        "path": dg.MetadataValue.path(str(file)),
         **describe(stored),
+        "path": dg.MetadataValue.path(str(file)),
+        "preview": preview_rows(stored.select(previewed).head(PREVIEW_ROWS).collect()),
     }
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)
 

@@ -28,9 +28,10 @@ class Price(NamedTuple):
     source: str
 
     def cost_usd(self, usage: Usage) -> float:
-        """What a call cost. Reasoning tokens are among the completion's."""
+        """What a call cost, to a billionth as the journal counts. Reasoning tokens are among the completion's."""
         fresh = max(0, usage.prompt - usage.cached)
-        return fresh * self.input_usd + min(usage.cached, usage.prompt) * self.cached_input_usd + usage.completion * self.output_usd
+        cached = min(usage.cached, usage.prompt)
+        return round(fresh * self.input_usd + cached * self.cached_input_usd + usage.completion * self.output_usd, 9)
 
     def at_most_usd(self, prompt_tokens: int, max_tokens: int) -> float:
         """The most that a call can cost."""

@@ -89,4 +89,4 @@ def _describe_cost(judged: pl.DataFrame, n_kept: int) -> dict[str, float]:
     if judged["cost_usd"].null_count():
         return {}
     cost = float(judged["cost_usd"].sum())
-    return {"cost_usd": cost, "cost_usd_per_kept_row": cost / max(1, n_kept)}
+    return {"cost_usd": round(cost, 6), "cost_usd_per_kept_row": round(cost / max(1, n_kept), 9)}

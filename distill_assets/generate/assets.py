@@ -28,6 +28,8 @@ from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace, read_table, scan_table, write_side_table
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
 
+PREVIEWED = ("generation_id", "question", "completion", "generation_status", "teacher", "served_model", "cost_usd")
+
 
 def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """The asset that asks the teachers."""
@@ -69,7 +71,12 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             counts = ask(planned, desks, journal, cap, take, teller.tell, read_wall_clock_s, rows.settled())
             spent = journal.spent()
         result = publish_pieces(
-            workspace, recipe, RAW_GENERATIONS, rows.pieces(), lambda stored: _describe(recipe, stored, counts, spent, desks)
+            workspace,
+            recipe,
+            RAW_GENERATIONS,
+            rows.pieces(),
+            lambda stored: _describe(recipe, stored, counts, spent, desks),
+            PREVIEWED,
         )
         write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), str(result.data_version.value))
         return result
@@ -112,14 +119,15 @@ def _describe(recipe: Recipe, stored: pl.LazyFrame, counts: Counts, spent: Spent
         UNANSWERED: by_status.get("error", 0),
         "prompt_tokens": total["prompt_tokens"],
         "completion_tokens": total["completion_tokens"],
-        "cost_usd_this_run": counts.usd,
-        "cost_usd_all_runs": spent.usd,
-        "cost_usd_in_doubt": spent.usd_in_doubt,
+        "cost_usd_this_run": round(counts.usd, 6),
+        "cost_usd_all_runs": round(spent.usd, 6),
+        "cost_usd_in_doubt": round(spent.usd_in_doubt, 6),
         "by_status": by_status,
         "by_served_model": count_values(stored, "served_model"),
     }
     if total["n_unpriced"] == 0:
-        shown |= {"cost_usd": total["cost_usd"], "cost_usd_per_ok_row": total["cost_usd"] / max(1, by_status.get("ok", 0))}
+        per_ok_row = total["cost_usd"] / max(1, by_status.get("ok", 0))
+        shown |= {"cost_usd": round(total["cost_usd"], 6), "cost_usd_per_ok_row": round(per_ok_row, 9)}
     return shown
 
 
