@@ -15,7 +15,7 @@ from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
 from distill_assets.clients.chat import ChatReply
 from distill_assets.clients.desk import open_desks
 from distill_assets.clients.endpoints import name_teacher, teacher_identity
-from distill_assets.clients.engine import ask
+from distill_assets.clients.engine import Counts, ask
 from distill_assets.clients.journal import Cap, open_journal
 from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
 from distill_assets.evaluate.answering import answer_items
@@ -86,7 +86,8 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
                 frames.append(score_answers(keyed, answers, model, dataset, runner, names))
             if _is_teacher_asked(recipe):
                 cards = dict(databases.select("database", "card").iter_rows())
-                model, keyed, answers, asked["n_asked_teacher"] = _ask_teacher(context, workspace, recipe, items, cards, prompt)
+                model, keyed, answers, counts = _ask_teacher(context, workspace, recipe, items, cards, prompt)
+                asked |= {"n_asked_teacher": counts.sent, "cost_usd_this_run": round(counts.usd, 6)}
                 frames.append(score_answers(keyed, answers, model, dataset, runner, names))
         frame = pl.concat(frames)
         return publish_table(workspace, recipe, EVAL_RESULTS, frame, {**asked, **_accuracies(frame)})
@@ -143,8 +144,8 @@ def _ask_teacher(
     items: pl.DataFrame,
     cards: dict[str, str],
     prompt: Prompt,
-) -> tuple[Model, pl.DataFrame, pl.DataFrame, int]:
-    """Ask a real teacher the human questions, greedily; return who, the items with keys, the answers, and how many calls."""
+) -> tuple[Model, pl.DataFrame, pl.DataFrame, Counts]:
+    """Ask a real teacher the human questions, greedily; return who, the items with keys, the answers, and how asking went."""
     human, teacher = items.filter(pl.col("source") == "human"), _find_asked_teacher(recipe)
     requests = plan_questions(human, cards, prompt, teacher.called)
     replies: dict[str, ChatReply] = {}
@@ -159,7 +160,7 @@ def _ask_teacher(
         )  # fmt: skip
     served = sorted({reply.served_model for reply in replies.values() if reply.served_model})
     name = f"{name_teacher(teacher)} (served by {', '.join(served)})" if served else name_teacher(teacher)
-    return Model("teacher", name, name), key_items(human, replies), read_replies(replies), counts.sent
+    return Model("teacher", name, name), key_items(human, replies), read_replies(replies), counts
 
 
 def _accuracies(frame: pl.DataFrame) -> dict[str, float]:
