@@ -40,6 +40,10 @@ class NotStartedError(TeacherError):
     """The endpoint has refused to start a batch, and has not started it."""
 
 
+class UnreachableError(TeacherError):
+    """Nothing got through for now; later it may."""
+
+
 class Told(NamedTuple):
     """What an endpoint tells of a batch."""
 
@@ -281,7 +285,8 @@ def _ask(endpoint: Endpoint, what: str, call: Callable[[], T], is_list: bool = F
         fault = got
         if fault.kind not in ("passing", "limited"):
             break
-    raise refuse(endpoint, f"{what}: {fault.words}" + (f" (after {n_tried} tries)" if n_tried > 1 else ""))
+    error = refuse(endpoint, f"{what}: {fault.words}" + (f" (after {n_tried} tries)" if n_tried > 1 else ""))
+    raise UnreachableError(str(error)) if fault.kind in ("passing", "limited") else error
 
 
 def _wait_s(endpoint: Endpoint, fault: Fault, tries: int) -> float:

@@ -27,6 +27,7 @@ from distill_assets.storage import replace_atomically, write_bytes
 from distill_assets.teachers import TeacherSpec
 
 FOLDER = "batches"
+BODY_MARK = b',"body":'
 PREPARED, UPLOADED, CREATED, ENDED, COLLECTED = "prepared", "uploaded", "created", "ended", "collected"
 
 
@@ -120,12 +121,26 @@ def write_input(folder: Path, batch_id: str, lines: Iterable[bytes]) -> None:
 
 
 def read_sizes(folder: Path, batch_id: str) -> dict[str, int]:
-    """A batch's calls, each with the bytes of its line; none when the file is gone."""
+    """A batch's calls, each with the bytes of its body; none when the file is gone."""
     try:
         with input_file(folder, batch_id).open("rb") as handle:
-            return {orjson.loads(line)["custom_id"]: len(line) for line in handle}
+            return {orjson.loads(line)["custom_id"]: len(line.partition(BODY_MARK)[2]) - len(b"}\n") for line in handle}
     except FileNotFoundError:
         return {}
+
+
+def write_line(key: str, content: bytes, path: str) -> bytes:
+    """A call as a line of a batch's input file."""
+    # Some readers of JSON lines break a line at these characters, too.
+    body = content.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
+    return b'{"custom_id":"%s","method":"POST","url":"%s"%s%s}\n' % (key.encode(), path.encode(), BODY_MARK, body)
+
+
+def sweep(folder: Path, batches: Iterable[Batch]) -> None:
+    """Remove what killed runs left: halves of files, and calls of batches that are collected."""
+    collected = [input_file(folder, batch.id) for batch in batches if batch.state == COLLECTED]
+    for file in (*folder.glob(".*.tmp"), *collected):
+        file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class Collector:
     """Takes a batch's lines in, in any order and any number of times."""
 
     def __init__(self, batch: Batch, desk: Desk, price: Price | None, journal: Journal, sizes: Mapping[str, int]) -> None:
-        """Args: price: that of batched calls. sizes: key -> bytes of its line in the input; a key may be missing."""
+        """Args: price: that of batched calls. sizes: key -> bytes of its body; a key may be missing."""
         self.batch, self.desk, self.price, self.journal = batch, desk, price, journal
         self.sizes = {**dict.fromkeys(journal.batched.list_keys(batch.id), 0), **sizes}
         self.settled: set[str] = set()

@@ -24,13 +24,13 @@ from distill_assets.clients import batch_api, batch_files
 from distill_assets.clients.batch_files import COLLECTED, CREATED, ENDED, PREPARED, UPLOADED, Batch
 from distill_assets.clients.batch_lines import Collected, Collector
 from distill_assets.clients.chat import ChatReply, ChatRequest
-from distill_assets.clients.desk import Desk, exceed_budget, refuse_teacher
+from distill_assets.clients.desk import Desk, describe_cap, exceed_budget, refuse_teacher
 from distill_assets.clients.endpoints import plan_endpoint
 from distill_assets.clients.engine import Counts, ask
 from distill_assets.clients.journal import Cap, Claim, Journal
 from distill_assets.clients.outbox import Outbox
 from distill_assets.clients.prices import find_price
-from distill_assets.errors import TeacherError, name_culprits
+from distill_assets.errors import BudgetError, TeacherError, name_culprits
 from distill_assets.identity import make_id
 from distill_assets.teachers import TeacherSpec
 
@@ -72,8 +72,7 @@ class Batches:
         """What the engine's `ask` does, with batches before and after it: requests that wait for one are `waiting`.
 
         Raises:
-            TeacherError, BudgetError, StorageError: as the engine's; besides, when a batch was not carried out, and when
-            requests are missing that no open batch will bring.
+            TeacherError, BudgetError, StorageError: as the engine's; besides, when a batch was not carried out.
         """
         if not self._is_needed():
             return ask(requests, self.desks, self.journal, self.cap, on_reply, on_progress, self.read_wall_clock)
@@ -86,7 +85,7 @@ class Batches:
                 self._submit_all()
         self.open = self._find_open()
         if counts.waiting and not self.open:
-            raise self._explain_waiting(counts.waiting)
+            self._check_budget()
         usd, tokens = sum(c.usd for c in self.collected), sum(c.tokens for c in self.collected)
         return counts._replace(usd=counts.usd + usd, tokens=counts.tokens + tokens)
 
@@ -94,13 +93,18 @@ class Batches:
         is_batched = any(desk.spec.batch for desk in self.desks.values()) or len(self.journal.batched) > 0
         return is_batched or any(batch.is_open for batch in batch_files.read_batches(self.folder))
 
-    def _explain_waiting(self, n: int) -> TeacherError:
+    def _check_budget(self) -> None:
+        """Requests wait, and for no batch: for money that no batch will free, or else for another run, which is no error."""
         if self._over is not None:
-            return exceed_budget(self.journal, self.cap, self._over.usd, self._over.tokens)
-        return TeacherError(
-            f"{n} requests were left out: another run was asking for them, or a batch that no teacher of the recipe waits for "
-            "holds their budget. All replies so far are kept in the journal. Run again."
-        )
+            raise exceed_budget(self.journal, self.cap, self._over.usd, self._over.tokens)
+        if self.cap != Cap() and len(self.journal.batched):
+            spent = self.journal.spent()
+            raise BudgetError(
+                f"the budget has no room: {spent.usd:.4f} USD and {spent.tokens} tokens are spent, and {spent.usd_in_doubt:.4f} USD "
+                f"and {spent.tokens_in_doubt} tokens are reserved, among them {len(self.journal.batched)} calls in batches that no "
+                f"teacher of the recipe waits for ({describe_cap(self.cap)}). Nothing more was sent; all replies so far are kept. "
+                "Put the teacher back to collect them, or raise the budget in recipe.yaml, and run again."
+            )
 
     # --- what earlier runs have left ---
 
@@ -110,7 +114,10 @@ class Batches:
         Raises:
             TeacherError: for the first batch that cannot go on, after all others did.
         """
-        known = [batch for batch in batch_files.read_batches(self.folder) if batch.state != COLLECTED]
+        self.journal.refresh()
+        all_batches = batch_files.read_batches(self.folder)
+        batch_files.sweep(self.folder, all_batches)
+        known = [batch for batch in all_batches if batch.state != COLLECTED]
         self._release(self.journal.batched.list_batches() - {batch.id for batch in known})
         for batch in known:
             desk = find_desk(batch, self.desks)
@@ -349,6 +356,8 @@ def poll_batches(folder: Path, specs: Sequence[TeacherSpec], read_secret: Callab
 
 def describe_waiting(batches: Sequence[Batch]) -> str:
     """One line on what is waited for."""
+    if not batches:
+        return "waiting for another run, which is asking for the same"
     n_calls = sum(batch.n_calls for batch in batches)
     names = name_culprits([batch.batch_id or f"{batch.id[:8]} ({batch.state})" for batch in batches])
     return f"waiting for {n_calls:,} calls in {len(batches)} batch{'es' if len(batches) != 1 else ''} ({names})"

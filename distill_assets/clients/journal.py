@@ -236,6 +236,11 @@ class Journal:
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
+    def refresh(self) -> None:
+        """Read what other processes wrote until now."""
+        with self._locked():
+            self._refresh()
+
     def _refresh(self) -> None:
         """Read what other processes wrote; cheap while there are none."""
         n_opened = os.fstat(self._lock).st_size

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from distill_assets.clients.batch_files import write_line
 from distill_assets.clients.journal import Journal
 from distill_assets.clients.resolve import Call
 from distill_assets.teachers import TeacherSpec
@@ -32,9 +33,9 @@ class Posted(NamedTuple):
 class Outbox:
     """One teacher's calls that are to be asked in a batch."""
 
-    def __init__(self, spec: TeacherSpec, journal: Journal, folder: Path, url: str) -> None:
-        """Args: folder: where the file without a name lies. url: what each line asks, as the endpoint names it."""
-        self._spec, self._journal, self._url = spec, journal, url
+    def __init__(self, spec: TeacherSpec, journal: Journal, folder: Path, path: str) -> None:
+        """Args: folder: where the file without a name lies. path: what each line asks, as the endpoint names it."""
+        self._spec, self._journal, self._path = spec, journal, path
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by `close`
         self._size = 0
         self.calls: dict[str, Posted] = {}
@@ -46,7 +47,7 @@ class Outbox:
             words = self._journal.batched.tell_failure(call.key)
             return "error", f"{words} (in {n_tries} batches; a higher limits.max_tries asks again)"
         if call.key not in self.calls and self._journal.batched.find(call.key) is None:
-            line = write_line(call, self._url)
+            line = write_line(call.key, call.content, self._path)
             self._file.write(line)
             self.calls[call.key] = Posted(self._size, len(line), len(call.content), call.max_tokens, call.is_repeat)
             self._size += len(line)
@@ -64,10 +65,3 @@ class Outbox:
     def close(self) -> None:
         """Forget what was not submitted; the next run resolves it again."""
         self._file.close()
-
-
-def write_line(call: Call, url: str) -> bytes:
-    """A call as a line of a batch's input file."""
-    # Some readers of JSON lines break a line at these, too.
-    body = call.content.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
-    return b'{"custom_id":"%s","method":"POST","url":"%s","body":%s}\n' % (call.key.encode(), url.encode(), body)

@@ -21,6 +21,7 @@ from distill_assets.generate.sampling import SqlSample
 from distill_assets.teachers import TeacherSpec
 
 KEY = "sk-planted-4f9a8c7e21d05b36"
+NO_CAP = Cap()
 PRICE = {"input_usd_per_mtok": 10.0, "output_usd_per_mtok": 100.0, "as_of": "2026-11-01"}
 
 
@@ -36,7 +37,8 @@ class Ran(NamedTuple):
     @property
     def table(self) -> list[tuple[object, ...]]:
         """What the replies are, apart from what they cost and how they came."""
-        names = ("request_id", "status", "answer", "error", "served_model", "response_id", "finish_reason", "n_calls")
+        names = ("request_id", "status", "answer", "error", "served_model", "response_id", "finish_reason", "n_calls",
+                 "prompt_tokens", "completion_tokens")  # fmt: skip
         return [(number, *(getattr(reply, name) for name in names)) for number, reply in sorted(self.replies.items())]
 
     def count(self, status: str) -> int:
@@ -60,7 +62,7 @@ def run_once(
     folder: Path,
     teachers: TeacherSpec | list[TeacherSpec],
     requests: list[ChatRequest],
-    cap: Cap = Cap(),
+    cap: Cap = NO_CAP,
     say: Callable[[str], None] | None = None,
 ) -> Ran:
     """One run over the journal in `folder`, as raw_generations makes it."""
@@ -74,7 +76,7 @@ def run_once(
         return Ran(replies, counts, journal.spent(), said, read_batches(folder / FOLDER))
 
 
-def run_until_done(folder: Path, teachers: Any, requests: list[ChatRequest], cap: Cap = Cap(), limit: int = 40) -> Ran:
+def run_until_done(folder: Path, teachers: Any, requests: list[ChatRequest], cap: Cap = NO_CAP, limit: int = 40) -> Ran:
     """Run after run, each of which looks at the batches once, until nothing waits."""
     for _ in range(limit):
         ran = run_once(folder, teachers, requests, cap)

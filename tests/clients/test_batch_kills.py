@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.batch_kills import N, SETTINGS
+from tests.clients.batch_kills import SETTINGS, N
 from tests.clients.batch_world import KEY, make_requests, make_teacher, run_once
 from tests.hostile_server import serve_hostile
 

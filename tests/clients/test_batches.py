@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from distill_assets.clients import batch_api, batches
-from distill_assets.clients.batch_files import COLLECTED, CREATED, FOLDER, are_held, hold_batches, input_file
+from distill_assets.clients.batch_files import COLLECTED, CREATED, ENDED, FOLDER, Batch, are_held, hold_batches, input_file
+from distill_assets.clients.batch_lines import Collected, Collector
+from distill_assets.clients.desk import open_desks
+from distill_assets.clients.endpoints import plan_endpoint
 from distill_assets.clients.journal import BATCHED, OURS, Cap, Claim, open_journal
 from distill_assets.errors import BudgetError, StorageError, TeacherError
+from distill_assets.generate.sampling import SqlSample
 from tests.clients.batch_world import KEY, billed_twice, find_key, make_requests, make_teacher, run_once, run_until_done
 from tests.hostile_server import HostileServer, serve_hostile
 
@@ -120,7 +130,7 @@ def test_what_does_not_fit_is_asked_again_and_what_is_cut_is_asked_for_longer_in
     assert online.table == done.table
     assert {reply.n_calls for reply in done.replies.values()} >= {1, 2}
     assert len(done.batches) >= 2
-    assert [batch.n_calls for batch in done.batches][0] == N > done.batches[1].n_calls
+    assert done.batches[0].n_calls == N > done.batches[1].n_calls
 
 
 @pytest.mark.parametrize("fault", ["wrong-schema", "empty-choices", "null-content", "content_filter", "filter-400", "refusal",
@@ -289,11 +299,15 @@ def test_a_fallback_may_be_the_one_in_batches(hostile: HostileServer, tmp_path: 
     assert [reply.teacher for reply in done.replies.values()] == ["batched"] * 5 and done.count("ok") == 5
 
 
-def test_a_batch_of_a_teacher_that_left_the_recipe_is_left_alone_until_it_comes_back(hostile: HostileServer, tmp_path: Path) -> None:
+def test_a_batch_of_a_teacher_that_left_the_recipe_is_left_alone_until_it_comes_back(
+    hostile: HostileServer, tmp_path: Path
+) -> None:
     hostile.configure(batch_polls=1)
     teacher, requests = make_teacher(hostile.base_url), make_requests(N)
     run_once(tmp_path, teacher, requests)
     other = make_teacher(hostile.base_url, model="other-model", batch=False)
+    with pytest.raises(BudgetError, match="among them 12 calls in batches that no teacher of the recipe waits for"):
+        run_once(tmp_path, other, make_requests(2, "other-model"), Cap(usd=0.01))
     beside = run_once(tmp_path, other, make_requests(2, "other-model"))
     assert beside.count("ok") == 2 and beside.batches[0].is_left
     assert "belongs to no teacher of the recipe" in " ".join(beside.said)
@@ -373,6 +387,178 @@ def test_a_call_enters_and_leaves_its_batch_whatever_segment_says_so(tmp_path: P
             assert journal.find(claim.key) == [{"body": {}, "s": 200}]
     with open_journal(tmp_path) as later:
         assert len(later.batched) == 0 and later.spent() == (pytest.approx(0.1), 5, 0, 0)
-        assert later.claim_batch(one[:31] + "c", [claim._replace(may_repeat=True)], Cap(usd=0.5)) == ([], claim._replace(may_repeat=True))
+        assert later.claim_batch(one[:31] + "c", [claim._replace(may_repeat=True)], Cap(usd=0.5)) == (
+            [],
+            claim._replace(may_repeat=True),
+        )
         assert later.claim_batch(one[:31] + "c", [claim._replace(may_repeat=True)], Cap(usd=0.61))[1] is None
         assert later.spent().usd_in_doubt == pytest.approx(0.5)
+
+
+def test_two_runs_at_once_make_one_batch(hostile: HostileServer, tmp_path: Path) -> None:
+    teacher, requests = make_teacher(hostile.base_url), make_requests(N)
+    with ThreadPoolExecutor() as pool:
+        ran = list(pool.map(lambda _: run_until_done(tmp_path, teacher, requests, limit=200), range(3)))
+    assert [one.count("ok") for one in ran] == [N, N, N]
+    stats = hostile.stats(detail=True)
+    assert (stats["billed"], billed_twice(stats), len(ran[0].batches)) == (N, 0, 1)
+
+
+def test_azure_names_the_path_without_its_version(hostile: HostileServer, tmp_path: Path) -> None:
+    hostile.configure(batch_polls=1)
+    azure = make_teacher(hostile.base_url.removesuffix("/v1"), endpoint="azure", api_version="2024-10-21")
+    done = run_until_done(tmp_path, azure, make_requests(3))
+    assert done.count("ok") == 3
+    stats = hostile.stats()
+    assert stats["queries"] == ["api-version=2024-10-21"] and "api-key" in stats["header_names"]
+    assert "/openai/batches" in stats["paths"]
+
+
+def test_no_redirect_is_followed_with_the_key(tmp_path: Path) -> None:
+    with serve_redirects() as (base_url, seen):
+        with pytest.raises(TeacherError, match="redirects to http://127"):
+            run_once(tmp_path, make_teacher(base_url), make_requests(2))
+        assert seen == ["/v1/files"]
+
+
+@contextmanager
+def serve_redirects() -> Iterator[tuple[str, list[str]]]:
+    """A server that sends everybody on to itself."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.path)
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(307)
+            self.send_header("location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/v1", seen
+        running.shutdown()
+
+
+def test_a_reply_that_drips_ends_at_its_deadline(tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(200):
+                    self.wfile.write(b" ")
+                    time.sleep(0.05)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        endpoint = plan_endpoint(make_teacher(f"http://127.0.0.1:{running.server_port}/v1"), lambda _: KEY)
+        started = time.monotonic()
+        with batch_api.open_client(endpoint, timeout_s=0.4) as client, pytest.raises(TeacherError, match="deadline"):
+            batch_api._ask(endpoint, "a batch", lambda: client.batches.create(**CREATE), tries=1)
+        assert time.monotonic() - started < 3
+        running.shutdown()
+
+
+CREATE = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_lines_are_split_at_line_feeds_only_and_one_that_is_too_long_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(batch_api, "MAX_LINE_BYTES", 20)
+    lines = [b"one", "two\u2028\x85 \r".encode(), b"", b"x" * 50, b"five", b"y" * 50, b"seven"]
+    whole = b"\n".join(lines)
+    pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+    wanted = [line for line in lines if len(line) <= 20 or size > 50]
+    assert list(batch_api.split_lines(pieces)) == wanted
+
+
+def collect(folder: Path, batch: Batch, lines: list[object], keys: list[str]) -> tuple[Collected, dict[str, dict], int]:
+    """Collect lines of a batch that has `keys`, twice over, as after a kill just before its end."""
+    desks = open_desks([make_teacher("http://127.0.0.1:9/v1")], SqlSample, lambda _: KEY)
+    desk = desks["asked-model"]
+    with open_journal(folder) as journal:
+        claims = [Claim(key, 0.5, 100) for key in keys if not journal.find(key)]
+        journal.claim_batch(batch.id, claims, Cap())
+        for _ in range(2):
+            collector = Collector(batch, desk, desk.price, journal, dict.fromkeys(keys, 400))
+            for line in lines:
+                collector.take(line if isinstance(line, bytes) else json.dumps(line).encode(), time.time)
+            got = collector.finish()
+        assert len(journal.batched) == 0
+        kept = {key: journal.find(key)[0] for key in keys if journal.find(key)}
+        assert all(len(journal.find(key)) <= 1 for key in keys), "collected twice, kept once"
+        return got, kept, sum(journal.batched.count_failures(key) for key in keys)
+
+
+BATCH = Batch("b" * 32, "asked-model", "127.0.0.1:9", "asked-model", ENDED, batch_id="batch_1", status="completed")
+
+
+def row(key: str, status: int, body: object, error: object = None) -> dict[str, object]:
+    response = {"status_code": status, "request_id": "req_1", "body": body} if status else None
+    return {"id": "x", "custom_id": key, "response": response, "error": error}
+
+
+def test_lines_that_belong_to_no_call_or_say_nothing_do_no_harm(tmp_path: Path) -> None:
+    whole = {"id": "c", "model": "m", "choices": [{"message": {"content": "{}"}, "finish_reason": "stop"}]}
+    keys = [f"{number:032x}" for number in range(7)]
+    lines = [
+        b"", b"not json", b"[]", b"null", b'"x"', b"{}", row("f" * 32, 200, whole),
+        row(keys[0], 200, whole), row(keys[0], 200, whole), row(keys[0], 500, None),
+        row(keys[1], 0, None, None), row(keys[2], 0, None, {"code": "batch_expired", "message": "x"}),
+        row(keys[3], 0, None, "words only"), row(keys[4], 200, None), row(keys[5], 429, {"error": {"code": "rate_limit_exceeded"}}),
+    ]  # fmt: skip
+    got, kept, n_failures = collect(tmp_path, BATCH, lines, keys)
+    assert set(kept) == {keys[0], keys[4]} and got.n_answered == 2 and got.problem is None
+    assert n_failures == 5, "and the one that no line spoke of"
+    with open_journal(tmp_path) as journal:
+        assert journal.batched.tell_failure(keys[1]) == "the batch gave no reply and no reason"
+        assert journal.batched.tell_failure(keys[2]) == "the batch expired before its turn"
+        assert journal.batched.tell_failure(keys[6]) == "the batch's files do not hold it"
+        assert journal.spent().usd > 0.5, "of that one nobody knows whether it was billed"
+
+
+def test_a_row_that_is_refused_for_good_ends_the_run_and_counts_as_no_try(tmp_path: Path) -> None:
+    keys = [f"{number:032x}" for number in range(2)]
+    lines = [
+        row(keys[0], 401, {"error": {"message": f"wrong key {KEY}"}}),
+        row(keys[1], 429, {"error": {"code": "insufficient_quota"}}),
+    ]
+    got, kept, n_failures = collect(tmp_path, BATCH, lines, keys)
+    assert (kept, n_failures, got.n_answered) == ({}, 0, 0)
+    desks = open_desks([make_teacher("http://127.0.0.1:9/v1")], SqlSample, lambda _: KEY)
+    with open_journal(tmp_path / "fresh") as journal:
+        journal.claim_batch(BATCH.id, [Claim(keys[0], 0.5, 100)], Cap())
+        collector = Collector(BATCH, desks["asked-model"], None, journal, {})
+        collector.take(json.dumps(lines[0]).encode(), time.time)
+        assert collector.finish().problem == "the key was refused (HTTP 401: wrong key [redacted])"
+
+
+def test_a_reply_over_the_size_of_any_is_not_kept_but_its_cost_is(tmp_path: Path) -> None:
+    key = "a" * 32
+    got, kept, _ = collect(tmp_path, BATCH, [row(key, 200, {"padding": "x" * (4 << 20)})], [key])
+    assert kept[key]["outcome"] == "invalid" and kept[key]["usd"] == 0.5 and got.n_answered == 1
+
+
+def test_what_a_batch_says_is_for_its_owner_only(hostile: HostileServer, tmp_path: Path) -> None:
+    run_once(tmp_path / "journal", make_teacher(hostile.base_url), make_requests(2))
+    assert (tmp_path / "journal" / FOLDER).stat().st_mode & 0o077 == 0
+
+
+def test_halves_of_files_that_a_kill_left_are_swept(hostile: HostileServer, tmp_path: Path) -> None:
+    hostile.configure(batch_polls=1)
+    run_once(tmp_path, make_teacher(hostile.base_url), make_requests(2))
+    (tmp_path / FOLDER / ".x.jsonl.123.tmp").write_text("half")
+    run_until_done(tmp_path, make_teacher(hostile.base_url), make_requests(2))
+    assert {file.suffix for file in (tmp_path / FOLDER).iterdir()} == {".json", ".lock"}
