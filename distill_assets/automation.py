@@ -1,4 +1,4 @@
-"""When to rebuild: watching a recipe's files, and the level-triggered rebuild condition.
+"""When to rebuild: watching a recipe's files and batches, and the level-triggered rebuild condition.
 
 Belongs here: what is out of date and why, external file assets, sensors. Does not belong here: how to
 rebuild (definitions, cli).
@@ -6,21 +6,30 @@ rebuild (definitions, cli).
 An asset is out of date when its code version, or the data version of a direct input, differs from
 what its latest materialization recorded. That is not transitive: a rebuild with equal content leaves
 everything below it fresh. The condition looks at this state and not at events, so nothing is lost
-while the sensor is off; a failed asset is tried again only after its inputs or code changed.
+while the sensor is off; a failed asset is tried again only after its inputs or code changed. While a
+batch has calls of a recipe's, its generations stay out of date and no run would change that: then the
+condition leaves them alone, and the batch sensor starts a run when one has ended.
 """
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
 
-from distill_assets.config import RecipeFolder
+from distill_assets.clients.batch_files import FOLDER, Batch, are_held, find_open
+from distill_assets.clients.batches import describe_waiting, poll_batches
+from distill_assets.config import Recipe, RecipeFolder, home_folder, read_secret
+from distill_assets.errors import DistillError
 from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, latest_version
 from distill_assets.identity import hash_file, make_id
+from distill_assets.storage import Workspace
+from distill_assets.tables import RAW_GENERATIONS
 
 INPUT_VERSION_TAG = "dagster/input_data_version/"
 SENSOR_INTERVAL_S = 10
+BATCH_INTERVAL_S = 60
 
 
 class WatchedFiles(NamedTuple):
@@ -122,12 +131,30 @@ class OutOfDate(dg.AutomationCondition):
         return dg.AutomationResult(context, context.candidate_subset if is_hit else context.get_empty_subset())
 
 
-def rebuild_condition() -> dg.AutomationCondition:
-    """Rebuild when out of date, one attempt per change (docs/adr/0004)."""
+class WaitsForBatch(dg.AutomationCondition):
+    """True for a recipe's generations while a batch has some of their calls."""
+
+    def __init__(self, key: dg.AssetKey, is_waiting: Callable[[], bool]) -> None:
+        self._key, self._is_waiting = key, is_waiting
+
+    @property
+    def name(self) -> str:
+        """The condition's label in the UI."""
+        return "waits_for_batch"
+
+    def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:
+        """Select the asset while it waits."""
+        is_hit = context.key == self._key and self._is_waiting()
+        return dg.AutomationResult(context, context.candidate_subset if is_hit else context.get_empty_subset())
+
+
+def rebuild_condition(recipe: Recipe) -> dg.AutomationCondition:
+    """Rebuild when out of date, one attempt per change (docs/adr/0004), and not while a batch has the answer."""
     c = dg.AutomationCondition
     retry = (c.any_deps_updated() | c.code_version_changed()).since_last_handled()
     return (
         OutOfDate()
+        & ~WaitsForBatch(asset_key(recipe.name, RAW_GENERATIONS.name), lambda: bool(find_open_batches(recipe)))
         & ~c.any_deps_missing()
         & ~c.any_deps_in_progress()
         & ~c.in_progress()
@@ -136,8 +163,52 @@ def rebuild_condition() -> dg.AutomationCondition:
     ).with_label("rebuild_when_out_of_date")
 
 
+def batch_folder(recipe: Recipe) -> Path:
+    """Where what is known of a recipe's batches lies."""
+    return Workspace(home_folder()).folder("journal", recipe.name) / FOLDER
+
+
+def find_open_batches(recipe: Recipe) -> list[Batch]:
+    """The batches that a recipe waits for."""
+    return find_open(batch_folder(recipe), recipe.list_teachers())
+
+
+def has_batches(recipe: Recipe) -> bool:
+    """Whether a recipe asks in batches, or waits for some that it asked for before."""
+    try:
+        return any(teacher.batch for teacher in recipe.list_teachers()) or bool(find_open_batches(recipe))
+    except DistillError:  # of a damaged file; the graph loads all the same, and a run says what is wrong
+        return True
+
+
+def build_batch_sensor(recipe: Recipe) -> dg.SensorDefinition:
+    """A sensor that asks after the open batches, and starts one run when one has ended."""
+    selection = dg.AssetSelection.assets(asset_key(recipe.name, RAW_GENERATIONS.name)).downstream()
+
+    @dg.sensor(
+        name=f"{recipe.name}_batch_sensor",
+        target=selection,
+        minimum_interval_seconds=BATCH_INTERVAL_S,
+        description="Asks after the recipe's open batches; when one has ended, starts one run that collects it.",
+    )
+    def watch_batches(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        try:
+            waiting = find_open_batches(recipe)
+            if not waiting:
+                return dg.SkipReason("no batch is open")
+            if are_held(batch_folder(recipe)):
+                return dg.SkipReason("a run is at work on the batches")
+            polled = poll_batches(batch_folder(recipe), recipe.list_teachers(), read_secret)
+        except DistillError as error:
+            return dg.SkipReason(f"the batches cannot be asked after: {error}")
+        moved = sorted(f"{batch.id}:{batch.state}" for batch, can_go_on in polled if can_go_on)
+        return dg.RunRequest(run_key=make_id(moved)) if moved else dg.SkipReason(describe_waiting(waiting))
+
+    return watch_batches
+
+
 def build_sensors(folder: RecipeFolder) -> list[dg.SensorDefinition]:
-    """A sensor that watches the recipe's files, and one that rebuilds what is out of date."""
+    """A sensor that watches the recipe's files, one that rebuilds what is out of date, and one for batches if there are any."""
     name = folder.recipe.name
 
     @dg.sensor(
@@ -159,4 +230,4 @@ def build_sensors(folder: RecipeFolder) -> list[dg.SensorDefinition]:
             minimum_interval_seconds=SENSOR_INTERVAL_S,
             description="Rebuilds what is out of date, layer by layer. Off until switched on: training costs time.",
         )
-    return [watch_files, rebuild]
+    return [watch_files, rebuild, *([build_batch_sensor(folder.recipe)] if has_batches(folder.recipe) else [])]

@@ -50,8 +50,10 @@ def describe_progress(noun: str, counts: Counts, total: int, seconds: float) -> 
     Args:
         seconds: since asking began. The rate is that of replies that needed a call.
     """
-    parts = [f"{noun} {counts.done:,}/{total:,}", f"{counts.reused:,} cached", f"{counts.failed:,} failed"]
-    rate = max(0, counts.done - counts.reused) / seconds if seconds > 0 else 0.0
+    parts = [f"{noun} {counts.done - counts.waiting:,}/{total:,}", f"{counts.reused:,} cached", f"{counts.failed:,} failed"]
+    if counts.waiting:
+        parts.append(f"{counts.waiting:,} for a batch")
+    rate = max(0, counts.done - counts.reused - counts.waiting) / seconds if seconds > 0 else 0.0
     if rate > 0:
         parts.append(f"{rate:.1f}/s")
         if counts.done < total:

@@ -49,9 +49,12 @@ def _load_all(recipe_path: Path | None):
 @main.command()
 @RECIPE
 @click.option("--select", "-s", multiple=True, metavar="ASSET", help="Bring only this asset and what it needs up to date.")
-@click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
-def run(recipe_path: Path | None, select: tuple[str, ...], quiet: bool) -> None:
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only, and what is waited for.")
+@click.option("--wait", "is_patient", is_flag=True, help="Stay while a batch has calls, and go on when it has ended.")
+@click.option("--poll-s", default=30.0, type=click.FloatRange(0.01), hidden=True)
+def run(recipe_path: Path | None, select: tuple[str, ...], quiet: bool, is_patient: bool, poll_s: float) -> None:
     """Bring a recipe's graph up to date; sends and trains only what changed."""
+    from distill_assets.commands.batches import wait_for_batches
     from distill_assets.commands.instance import open_instance
     from distill_assets.commands.progress import show_progress
     from distill_assets.commands.run import run_recipe
@@ -60,10 +63,13 @@ def run(recipe_path: Path | None, select: tuple[str, ...], quiet: bool) -> None:
     folder = _load(recipe_path)
     instance = open_instance()
     with show_progress(quiet) as say:
-        report = run_recipe(folder, instance, list(select), say)
+        wait = (lambda: wait_for_batches(folder.recipe, poll_s, say)) if is_patient else None
+        report = run_recipe(folder, instance, list(select), say, wait)
     if report.errors:
         raise click.ClickException("\n".join(report.errors))
-    if not quiet:
+    if report.waiting is not None:
+        click.echo(f"{report.waiting}; run again later, or: distill run --wait")
+    elif not quiet:
         click.echo(summarize(folder, instance, report.waves))
 
 

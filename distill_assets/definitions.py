@@ -32,7 +32,7 @@ STAGES = (
 def build_recipe_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """All assets of one recipe, in the order of the stages, each with the rebuild condition."""
     assets = [asset for build in STAGES for asset in build(folder)]
-    condition = rebuild_condition()
+    condition = rebuild_condition(folder.recipe)
     return [asset.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=condition)) for asset in assets]
 
 

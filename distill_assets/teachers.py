@@ -30,12 +30,14 @@ class LimitSpec(Spec):
     """How hard an endpoint is asked; none of it decides a result.
 
     `concurrency` is the most calls in flight; the number in use adapts. Rates are a minute's; what is not
-    said is learnt from the endpoint. `timeout_s` is the deadline of one whole call.
+    said is learnt from the endpoint. `timeout_s` is the deadline of one whole call. `enqueued_tokens` is the most
+    prompt tokens in batches at once.
     """
 
     concurrency: int = Field(64, ge=1, le=2048)
     requests_per_minute: float | None = Field(None, gt=0)
     tokens_per_minute: float | None = Field(None, gt=0)
+    enqueued_tokens: int | None = Field(None, gt=0)
     timeout_s: float = Field(120, gt=0)
     max_tries: int = Field(5, ge=1, le=20)
     first_wait_s: float = Field(0.5, gt=0)

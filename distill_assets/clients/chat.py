@@ -27,8 +27,9 @@ class ChatReply(NamedTuple):
     """How a request ended. `answer` is the parsed object of an ok reply; tokens and USD are those of all its calls.
 
     `status`: ok; invalid (no answer in it), truncated, refused, rejected (the endpoint would not take the
-    request), other_model (not the pinned one), or error (no whole reply). `trace` is reasoning that the endpoint
-    gave beside the answer, and `trace_field` where it stood. `cost_usd` is None when no price is known.
+    request), other_model (not the pinned one), error (no whole reply), or waiting (none yet: a batch has it).
+    `trace` is reasoning that the endpoint gave beside the answer, and `trace_field` where it stood. `cost_usd` is
+    None when no price is known.
     `extra` holds what the endpoint said of itself outside the protocol.
     """
 
@@ -54,4 +55,4 @@ class ChatReply(NamedTuple):
     @property
     def is_final(self) -> bool:
         """True when asking again could only buy the same thing twice."""
-        return self.status != "error"
+        return self.status not in ("error", "waiting")

@@ -20,15 +20,14 @@ from typing import Any, NamedTuple
 import orjson
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
-from distill_assets.clients.desk import Desk, check_budget
-from distill_assets.clients.endpoints import name_teacher
-from distill_assets.clients.faults import Fault, read_fault, redact
-from distill_assets.clients.journal import ANSWERED, OURS, OVER, THEIRS, Cap, Journal, Spent
-from distill_assets.clients.replies import Usage, clean_json, find_choice, read_usage
-from distill_assets.clients.resolve import Call, is_expected, name_first_call, resolve
+from distill_assets.clients.desk import Desk, check_budget, exceed_budget, refuse_teacher
+from distill_assets.clients.faults import Fault, redact
+from distill_assets.clients.journal import ANSWERED, BATCHED, OURS, OVER, THEIRS, Cap, Journal
+from distill_assets.clients.outcomes import Whole, describe_rejection, find_stranger, read_outcome, weigh_reply
+from distill_assets.clients.resolve import Call, name_first_call, resolve
 from distill_assets.clients.throttle import Throttle
 from distill_assets.clients.wire import Exchange, exchange, keep_headers, open_session
-from distill_assets.errors import BudgetError, DistillError, TeacherError
+from distill_assets.errors import DistillError, TeacherError
 
 FLUSH_S = 0.005
 WAIT_S = 0.05
@@ -45,12 +44,16 @@ FALLS_BACK = ("error", "rejected")
 
 
 class Counts(NamedTuple):
-    """What asking did so far: replies delivered, how many of them needed no call, calls sent, and the rest."""
+    """What asking did so far: requests that ended, how many of them needed no call, calls sent, and the rest.
+
+    `waiting` are those that ended without a reply, since their call is in a batch or on its way into one.
+    """
 
     done: int = 0
     reused: int = 0
     sent: int = 0
     failed: int = 0
+    waiting: int = 0
     usd: float = 0.0
     tokens: int = 0
     concurrency: int = 0
@@ -110,7 +113,7 @@ class _Engine:
         self.tasks: set[asyncio.Task[None]] = set()
         self.undelivered: list[tuple[ChatRequest, ChatReply]] = []
         self.dirty, self.moved = asyncio.Event(), asyncio.Event()
-        self.done = self.reused = self.sent = self.failed = self.tokens = 0
+        self.done = self.reused = self.sent = self.failed = self.waiting = self.tokens = 0
         self.usd = 0.0
         self.jitter = random.Random(0)  # when a retry happens decides no result
 
@@ -207,8 +210,8 @@ class _Engine:
                 body = answer_body(step.content)
             except BadRequestError as error:
                 return ChatReply(step.key, "rejected", desk.spec.called, error=str(error)[:300], n_calls=0)
-            usage = read_usage(body, len(step.content))
-            self._journal_reply(desk, step, {"s": 200, "headers": {}}, body, orjson.dumps(body), usage)
+            whole = weigh_reply(desk.price, {"s": 200, "headers": {}}, body, orjson.dumps(body), len(step.content))
+            self._journal_reply(desk, step, whole)
             step = resolve(desk.form, desk.price, request, self.journal)
         return step
 
@@ -239,6 +242,8 @@ class _Engine:
 
     async def _buy(self, desk: Desk, call: Call) -> tuple[str, str] | None:
         """Send a call until its reply is in the journal; else say with which status and words it ended."""
+        if desk.outbox is not None:
+            return desk.outbox.put(call)
         words, failures, refusals = "not sent", 0, 0
         while failures < desk.spec.limits.max_tries and refusals < desk.spec.limits.max_tries * LIMITED_TRIES:
             stopped = self.stop or desk.stopped
@@ -247,6 +252,8 @@ class _Engine:
             outcome = await self._try_once(desk, call)
             if outcome is None:
                 return None
+            if outcome == BATCHED:
+                return "waiting", "a batch has this call, or the budget that it needs"
             if not isinstance(outcome, Fault):
                 await self._wait_while(desk, call, outcome)
                 continue
@@ -335,7 +342,9 @@ class _Engine:
         usd, tokens = desk.reserve(call.content, call.max_tokens)
         claimed = self.journal.claim(call.key, usd, tokens, self.cap, call.is_repeat)
         if claimed == OVER and self.journal.count_in_flight() == 0:
-            self._end(budget_error(self.journal.spent(), usd, tokens, self.cap))
+            if len(self.journal.batched):  # what is reserved for a batch comes free when that ends
+                return BATCHED
+            self._end(exceed_budget(self.journal, self.cap, usd, tokens))
         return claimed
 
     async def _call(self, desk: Desk, call: Call) -> Exchange | Fault:
@@ -365,21 +374,11 @@ class _Engine:
             facts["at"] = round(self.read_wall_clock(), 3)
         if got.is_too_large:
             return self._journal_too_large(desk, call, facts)
-        secret = desk.endpoint.api_key.encode()
-        content = got.content.replace(secret, b"[redacted]") if len(secret) > 5 else got.content
-        if got.status != 200:
-            return self._fail(desk, call, read_fault(got.status, got.headers, content, desk.endpoint.api_key)), 0
-        content = clean_json(content)
-        try:
-            body = orjson.loads(content)
-        except orjson.JSONDecodeError:
-            what = "an empty body" if not content else f"{len(content)} bytes that are no JSON"
-            return self._fail(desk, call, Fault("passing", f"HTTP 200 with {what}", is_in_doubt=True)), 0
-        if find_choice(body) is None and isinstance(body, dict) and body.get("error"):
-            return self._fail(desk, call, read_error_in_200(body, got, content, desk.endpoint.api_key)), 0
-        usage = read_usage(body, len(call.content))
-        self._journal_reply(desk, call, facts, body, content, usage)
-        return None, usage.prompt + usage.completion
+        outcome = read_outcome(got, facts, desk.endpoint, desk.price, len(call.content))
+        if isinstance(outcome, Fault):
+            return self._fail(desk, call, outcome), 0
+        self._journal_reply(desk, call, outcome)
+        return None, outcome.tokens
 
     def _fail(self, desk: Desk, call: Call, fault: Fault) -> Fault:
         if fault.kind == "limited":
@@ -388,20 +387,16 @@ class _Engine:
         self.journal.fail(call.key, *reserved)
         return fault
 
-    def _journal_reply(self, desk: Desk, call: Call, facts: dict[str, Any], body: Any, content: bytes, usage: Usage) -> None:
-        tokens = usage.prompt + usage.completion
-        usd = desk.price.cost_usd(usage) if desk.price else None
-        facts |= {"usd": usd, **({"estimated": True} if usage.is_estimated else {})}
-        self.journal.append(call.key, usd or 0.0, tokens, facts, content)
-        self.usd += usd or 0.0
+    def _journal_reply(self, desk: Desk, call: Call, whole: Whole) -> None:
+        tokens = whole.tokens
+        self.journal.append(call.key, whole.usd or 0.0, tokens, whole.facts, whole.content)
+        self.usd += whole.usd or 0.0
         self.tokens += tokens
         desk.streak, desk.has_answered = 0, True
         desk.mean_tokens = tokens if desk.mean_tokens is None else 0.95 * desk.mean_tokens + 0.05 * tokens
         self._release_held()
-        pin = desk.spec.pin
-        if pin is not None and pin.otherwise == "stop" and not is_expected(desk.spec, {**facts, "body": body}):
-            served = body.get("model") if isinstance(body, dict) else None
-            self._stop_desk(desk, f"the model that answered is {str(served)[:100]!r}, not the pinned {pin.served_model!r}")
+        if (stranger := find_stranger(desk.spec, whole)) is not None:
+            self._stop_desk(desk, stranger)
         if self.journal.is_full:
             self._end(TeacherError("the disk is full. Replies in flight were still kept; nothing more was sent. Free disk space."))
 
@@ -412,7 +407,7 @@ class _Engine:
 
     def _settle_rejection(self, desk: Desk, call: Call, fault: Fault) -> tuple[str, str]:
         """Keep a rejection, so that it is not asked again; but not while it may be the endpoint that takes nothing."""
-        desk.held.append((call.key, {"s": 400, "outcome": fault.kind, "error": fault.words, "usd": 0.0}))
+        desk.held.append((call.key, describe_rejection(fault)))
         if desk.has_answered:
             self._release_held()
         elif len(desk.held) >= MAX_STREAK:
@@ -439,10 +434,7 @@ class _Engine:
     def _stop_desk(self, desk: Desk, why: str) -> None:
         """Ask this teacher nothing more; without another one to fall back to, that ends the run."""
         if desk.stopped is None:
-            desk.stopped = TeacherError(
-                f"teacher {name_teacher(desk.spec)} at {desk.endpoint.provider}: {why}. Nothing more was sent; all replies "
-                "so far are kept in the journal. Mend it and run again: only what is missing is asked for."
-            )
+            desk.stopped = refuse_teacher(desk, why)
         is_last = all(other.stopped is not None for other in self.desks.values())
         if desk.spec.fallback is None or is_last:
             self._end(desk.stopped)
@@ -457,7 +449,8 @@ class _Engine:
 
     def _hand_over(self, request: ChatRequest, reply: ChatReply) -> None:
         self.done += 1
-        self.failed += not reply.is_final
+        self.failed += reply.status == "error"
+        self.waiting += reply.status == "waiting"
         self.on_reply(request, reply)
 
     async def _deliver_when_durable(self) -> None:
@@ -490,7 +483,7 @@ class _Engine:
 
     def count(self) -> Counts:
         concurrency = sum(int(desk.throttle.concurrency) for desk in self.desks.values() if desk.session is not None)
-        return Counts(self.done, self.reused, self.sent, self.failed, self.usd, self.tokens, concurrency)
+        return Counts(self.done, self.reused, self.sent, self.failed, self.waiting, self.usd, self.tokens, concurrency)
 
 
 def describe_fatal(fault: Fault) -> str:
@@ -498,26 +491,3 @@ def describe_fatal(fault: Fault) -> str:
     if fault.kind == "fatal":
         return fault.words
     return f"it asks to wait {fault.wait_s:.0f} s, which is more than {MAX_WAIT_S:.0f} s ({fault.words})"
-
-
-def budget_error(spent: Spent, usd: float, tokens: int, cap: Cap) -> BudgetError:
-    """The error of a budget that one more call could exceed."""
-    return BudgetError(
-        f"the budget is used up: {spent.usd:.4f} USD and {spent.tokens} tokens spent, {spent.usd_in_doubt:.4f} USD and "
-        f"{spent.tokens_in_doubt} tokens in doubt, and one more call could cost {usd:.4f} USD and {tokens} tokens "
-        f"({describe_cap(cap)}). Nothing more was sent; all replies so far are kept in the journal. "
-        "Raise the budget in recipe.yaml and run again: only what is missing is asked for."
-    )
-
-
-def describe_cap(cap: Cap) -> str:
-    """A budget in words."""
-    parts = [f"{cap.usd:g} USD" if cap.usd is not None else "", f"{cap.tokens} tokens" if cap.tokens is not None else ""]
-    return "budget: " + " and ".join(part for part in parts if part)
-
-
-def read_error_in_200(body: dict[str, Any], got: Exchange, content: bytes, key: str) -> Fault:
-    """An error inside a reply of status 200, as OpenRouter sends it: its code is the status that is meant."""
-    error = body["error"]
-    code = error.get("code") if isinstance(error, dict) else None
-    return read_fault(code if isinstance(code, int) and 400 <= code < 600 else 502, got.headers, content, key)

@@ -1,7 +1,7 @@
 """The journal: every whole reply is on the disk before it counts, so that none is lost or bought twice.
 
-Belongs here: lines, segments, claims, and what was spent. Does not belong here: calls (engine) or what a
-reply means (replies).
+Belongs here: what lines mean together, claims, and what was spent. Does not belong here: a line's bytes (segments),
+calls (engine, batches) or what a reply means (replies).
 
 One folder a recipe. Each run appends to a segment of its own, `segment-<n>.log`, which it holds by a lock that
 the kernel frees when the process ends; a dead run's segment is taken over by the next one. A line is
@@ -10,10 +10,14 @@ the kernel frees when the process ends; a dead run's segment is taken over by th
     i  intent: the call `key` is about to be sent, with the most that it can cost
     r  reply: it ended, with what it cost; `rest` is JSON
     f  failure: no whole reply came; the cost is what is in doubt, else 0
+    b  batched: the call `key` is in a batch, with the most that it can cost; `rest` is the batch's id
+    a  answered there: as r, with the batch's id before the JSON
+    e  ended there: as f, with the batch's id and why; without a why, nobody tried
 
 USD are stored in billionths. A key with an intent and nothing after it, in a segment that nobody holds, is in
 doubt: the money counts as spent and the call may be sent again. In a segment that a live run holds it is in
-flight, and nobody else sends it. Claims are made under one short lock (`claims.lock`).
+flight, and nobody else sends it. A call in a batch is in flight until its `a` or `e`, whether anybody holds a segment
+or not: the endpoint works on it alone. Claims are made under one short lock (`claims.lock`).
 """
 
 from __future__ import annotations
@@ -21,19 +25,20 @@ from __future__ import annotations
 import fcntl
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
+from distill_assets.clients.batched import Batched
+from distill_assets.clients.segments import Line, Segment, lay_ballast, list_segments, parse_line, part_torn_line
 from distill_assets.errors import StorageError
 
 NANO = 1_000_000_000
-BALLAST_BYTES = 4 << 20
 SEGMENT_BITS = 40
-OURS, THEIRS, ANSWERED, OVER = "ours", "theirs", "answered", "over"
+OURS, THEIRS, ANSWERED, OVER, BATCHED = "ours", "theirs", "answered", "over", "batched"
 
 
 class Cap(NamedTuple):
@@ -43,14 +48,13 @@ class Cap(NamedTuple):
     tokens: int | None = None
 
 
-class Line(NamedTuple):
-    """One line, read."""
+class Claim(NamedTuple):
+    """One call that is about to be sent: its key, the most that it can cost, and whether a known reply is no reason not to."""
 
-    kind: str
     key: str
-    usd_nano: int
+    usd: float
     tokens: int
-    rest: bytes
+    may_repeat: bool = False
 
 
 class Spent(NamedTuple):
@@ -62,34 +66,6 @@ class Spent(NamedTuple):
     tokens_in_doubt: int
 
 
-class Segment:
-    """One file of the journal: how far it was read, and the calls in it that have an intent and no end yet."""
-
-    def __init__(self, file: Path, number: int) -> None:
-        self.file, self.number = file, number
-        self.handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self.read_to = 0
-        self.open_calls: dict[str, tuple[int, int]] = {}
-        self.is_held_by_us = False
-
-    def try_hold(self) -> bool:
-        """Take the segment's lock for this process, if no live process has it."""
-        try:
-            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def is_alive(self) -> bool:
-        """Whether another process holds the segment."""
-        if self.is_held_by_us:
-            return True
-        if self.try_hold():
-            fcntl.flock(self.handle, fcntl.LOCK_UN)
-            return False
-        return True
-
-
 class Journal:
     """Replies by key, over all segments of a folder; this process appends to one of them."""
 
@@ -98,6 +74,7 @@ class Journal:
         self._index: dict[str, int | list[int]] = {}
         self._usd_nano = self._tokens = 0
         self._doubt_usd_nano = self._doubt_tokens = 0
+        self.batched = Batched()
         self._n_opened = -1
         self.n_damaged = 0
         self.is_full = False
@@ -125,7 +102,8 @@ class Journal:
                 end = len(piece)
                 break
             piece += more
-        return orjson.loads(piece[:end].split(b" ", 5)[5])
+        _, kind, _, _, _, rest = piece[:end].split(b" ", 5)
+        return orjson.loads(rest.partition(b" ")[2] if kind == b"a" else rest)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -154,11 +132,16 @@ class Journal:
             if (before := segment.open_calls.get(line.key)) is not None:
                 self._doubt(before)
             segment.open_calls[line.key] = (line.usd_nano, line.tokens)
+        elif line.kind == "b":
+            self.batched.enter(line)
         else:
-            segment.open_calls.pop(line.key, None)
+            if line.kind in "ae":
+                self.batched.leave(line)
+            else:
+                segment.open_calls.pop(line.key, None)
             self._usd_nano += line.usd_nano
             self._tokens += line.tokens
-            if line.kind == "r":
+            if line.kind in "ra":
                 self._add(line.key, segment.number << SEGMENT_BITS | offset)
 
     def _doubt(self, cost: tuple[int, int]) -> None:
@@ -183,13 +166,31 @@ class Journal:
 
         Returns:
             OURS: send it. ANSWERED: another run's reply is here by now. THEIRS: a live run has it in flight.
-            OVER: with it, and all that is in flight or in doubt, more than `cap` could be spent.
+            BATCHED: it is in a batch. OVER: with it, and all that is in flight or in doubt, more than `cap` could be spent.
         """
         with self._locked():
             state = self._look(key, usd, tokens, cap, may_repeat)
             if state == OURS:
                 self._write("i", key, round(usd * NANO), tokens, b"")
         return state
+
+    def claim_batch(self, batch_id: str, claims: Iterable[Claim], cap: Cap) -> tuple[list[Claim], Claim | None]:
+        """Say that calls are about to be sent in one batch.
+
+        Returns:
+            Those that may be, of which `claim` would say OURS, up to the first that is OVER; and that one, if any.
+        """
+        ours: list[Claim] = []
+        with self._locked():
+            self._refresh()
+            for claim in claims:
+                state = self._judge(*claim[:3], cap, claim.may_repeat)
+                if state == OVER:
+                    return ours, claim
+                if state == OURS:
+                    self._write("b", claim.key, round(claim.usd * NANO), claim.tokens, batch_id.encode())
+                    ours.append(claim)
+        return ours, None
 
     def look(self, key: str, usd: float, tokens: int, cap: Cap, may_repeat: bool = False) -> str:
         """What `claim` would say, without claiming."""
@@ -198,8 +199,13 @@ class Journal:
 
     def _look(self, key: str, usd: float, tokens: int, cap: Cap, may_repeat: bool) -> str:
         self._refresh()
+        return self._judge(key, usd, tokens, cap, may_repeat)
+
+    def _judge(self, key: str, usd: float, tokens: int, cap: Cap, may_repeat: bool) -> str:
         if not may_repeat and key in self._index:
             return ANSWERED
+        if self.batched.find(key) is not None:
+            return BATCHED
         if any(key in s.open_calls and s.is_alive() for s in self._segments.values()):
             return THEIRS
         return OVER if self._would_exceed(usd, tokens, cap) else OURS
@@ -214,8 +220,9 @@ class Journal:
     def spent(self) -> Spent:
         """What was spent so far by all runs that this process has read of."""
         doubtful = [cost for segment in self._segments.values() for cost in segment.open_calls.values()]
-        usd_in_doubt = (self._doubt_usd_nano + sum(cost[0] for cost in doubtful)) / NANO
-        return Spent(self._usd_nano / NANO, self._tokens, usd_in_doubt, self._doubt_tokens + sum(cost[1] for cost in doubtful))
+        usd_nano = self._doubt_usd_nano + self.batched.usd_nano + sum(cost[0] for cost in doubtful)
+        tokens = self._doubt_tokens + self.batched.tokens + sum(cost[1] for cost in doubtful)
+        return Spent(self._usd_nano / NANO, self._tokens, usd_nano / NANO, tokens)
 
     def count_in_flight(self) -> int:
         """Calls that a live process has in flight."""
@@ -228,6 +235,11 @@ class Journal:
             yield
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def refresh(self) -> None:
+        """Read what other processes wrote until now."""
+        with self._locked():
+            self._refresh()
 
     def _refresh(self) -> None:
         """Read what other processes wrote; cheap while there are none."""
@@ -244,11 +256,13 @@ class Journal:
 
     # --- writing ---
 
-    def append(self, key: str, usd: float, tokens: int, reply: dict[str, object], body: bytes | None = None) -> None:
+    def append(
+        self, key: str, usd: float, tokens: int, reply: dict[str, object], body: bytes | None = None, batch_id: str | None = None
+    ) -> None:
         """Write down how a call ended; it is durable after the next `sync`.
 
         Args:
-            reply: facts of the call. body: the reply's own JSON, kept as it came.
+            reply: facts of the call. body: the reply's own JSON, kept as it came. batch_id: of the batch that it was in.
 
         Raises:
             StorageError: the disk is full; nothing more may be sent.
@@ -256,11 +270,24 @@ class Journal:
         rest = orjson.dumps(reply)
         if body is not None:
             rest = b'{"body":' + body.replace(b"\n", b" ").replace(b"\r", b" ") + (b"," if reply else b"") + rest[1:]
-        self._write("r", key, round(usd * NANO), tokens, rest)
+        if batch_id is None:
+            self._write("r", key, round(usd * NANO), tokens, rest)
+        else:
+            self._write("a", key, round(usd * NANO), tokens, batch_id.encode() + b" " + rest)
 
     def fail(self, key: str, usd_in_doubt: float = 0.0, tokens_in_doubt: int = 0) -> None:
         """Write down that a call ended without a whole reply."""
         self._write("f", key, round(usd_in_doubt * NANO), tokens_in_doubt, b"")
+
+    def leave_batch(self, key: str, batch_id: str, words: str = "", is_in_doubt: bool = False) -> None:
+        """Write down that a call's batch ended without a whole reply to it.
+
+        Args:
+            words: why, when it was tried. is_in_doubt: it may have been billed with the most that it can cost.
+        """
+        place = self.batched.find(key)
+        usd_nano, tokens = (place.usd_nano, place.tokens) if place is not None and is_in_doubt else (0, 0)
+        self._write("e", key, usd_nano, tokens, f"{batch_id} {words}".rstrip().encode())
 
     def _write(self, kind: str, key: str, usd_nano: int, tokens: int, rest: bytes) -> None:
         text = f"{kind} {key} {usd_nano} {tokens} ".encode() + rest
@@ -268,7 +295,7 @@ class Journal:
         raw = b"%08x %s\n" % (zlib.crc32(text), text)
         self._put(raw, offset)
         self._own.read_to = offset + len(raw)
-        self._take_in(self._own, Line(kind, key, usd_nano, tokens, b""), offset)
+        self._take_in(self._own, Line(kind, key, usd_nano, tokens, rest), offset)
 
     def _put(self, raw: bytes, offset: int) -> None:
         try:
@@ -310,24 +337,6 @@ class Journal:
             os.close(self._lock)
 
 
-def parse_line(raw: bytes) -> Line | None:
-    """Read a line; None when its checksum does not fit."""
-    text = raw[9:].rstrip(b"\n")
-    try:
-        if raw[8:9] != b" " or int(raw[:8], 16) != zlib.crc32(text):
-            return None
-        kind, key, usd_nano, tokens, rest = text.split(b" ", 4)
-        return Line(kind.decode(), key.decode(), int(usd_nano), int(tokens), rest)
-    except ValueError:  # a line of an older form
-        return None
-
-
-def list_segments(folder: Path) -> list[tuple[int, Path]]:
-    """Number and file of each segment, in order."""
-    files = [(file.stem.removeprefix("segment-"), file) for file in folder.glob("segment-*.log")]
-    return sorted((int(number), file) for number, file in files if number.isdigit())
-
-
 @contextmanager
 def open_journal(folder: Path) -> Iterator[Journal]:
     """Open a recipe's journal; other processes may have it open too.
@@ -359,25 +368,11 @@ def _open(folder: Path) -> Journal:
             segments.append(own)
             os.write(lock, b".")  # its size tells the others to look for new segments; times are too coarse
         own.is_held_by_us = True
-        _part_torn_line(own)
-        _lay_ballast(folder)
+        part_torn_line(own)
+        lay_ballast(folder)
         return Journal(folder, own, segments, lock)
     finally:
         fcntl.flock(lock, fcntl.LOCK_UN)
-
-
-def _part_torn_line(segment: Segment) -> None:
-    size = os.fstat(segment.handle).st_size
-    if size and os.pread(segment.handle, 1, size - 1) != b"\n":
-        os.write(segment.handle, b"\n")
-
-
-def _lay_ballast(folder: Path) -> None:
-    """Keep some space back, so that replies in flight when the disk fills up can still be written."""
-    file = folder / "ballast"
-    if not file.exists():
-        with suppress(OSError), file.open("wb") as handle:
-            os.posix_fallocate(handle.fileno(), 0, BALLAST_BYTES)
 
 
 def cannot_write(file: object, error: OSError) -> StorageError:

@@ -5,7 +5,8 @@ assets themselves.
 
 A wave is what is out of date and has no out-of-date parent, plus everything below it that was never
 materialized. After a wave, staleness is asked anew, so equal content stops the rebuild, and a run
-with nothing to do sends nothing. A first run is one wave: one run in the Dagster UI.
+with nothing to do sends nothing. A first run is one wave: one run in the Dagster UI. Generations that
+wait for a batch are left out with all that is below them, until a batch has ended.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from distill_assets.automation import find_causes, report_files
+from distill_assets.automation import find_causes, find_open_batches, report_files
 from distill_assets.checks import blocking_keys
+from distill_assets.clients.batches import describe_waiting
 from distill_assets.commands.doctor import reap_runs
 from distill_assets.commands.instance import holder_name
 from distill_assets.commands.liveness import HOST_TAG, process_name
@@ -30,17 +32,25 @@ from distill_assets.tables import RAW_GENERATIONS, TABLES
 
 
 class RunReport(NamedTuple):
-    """What `distill run` did: waves of asset names, and the errors of failed steps."""
+    """What `distill run` did: waves of asset names, the errors of failed steps, and what it waits for, in words."""
 
     waves: list[list[str]]
     errors: list[str]
+    waiting: str | None = None
 
 
-def run_recipe(folder: RecipeFolder, instance: dg.DagsterInstance, select: list[str], say: Callable[[str], None]) -> RunReport:
+def run_recipe(
+    folder: RecipeFolder,
+    instance: dg.DagsterInstance,
+    select: list[str],
+    say: Callable[[str], None],
+    wait: Callable[[], None] | None = None,
+) -> RunReport:
     """Materialize what is out of date, wave by wave, under the recipe's lock.
 
     Args:
         select: asset names to bring up to date with their ancestors; empty means all.
+        wait: returns when one of the recipe's batches has ended; without it, a run that needs one ends.
 
     Raises:
         LockedError: another run of this recipe is going on in this workspace.
@@ -53,20 +63,36 @@ def run_recipe(folder: RecipeFolder, instance: dg.DagsterInstance, select: list[
         job = defs.resolve_implicit_global_asset_job_def()
         graph = job.asset_layer.asset_graph
         wanted = _find_wanted(graph, name, select)
-        waves: list[list[str]] = []
-        while True:
-            report_files(folder, instance)
-            if errors := _check_unchecked(job, instance, folder, wanted, graph):
-                return RunReport(waves, errors)
-            again = wanted & find_unanswered(instance, name) if not waves else set()
-            wave = plan_wave(instance, graph, wanted, again)
-            if not wave:
-                return RunReport(waves, _unchecked(instance, folder, wanted))
-            if waves and [key.path[-1] for key in wave] in waves:
-                raise DistillError(f"{', '.join(waves[-1])} stays out of date after a rebuild. Nothing more was run.")
-            waves.append([key.path[-1] for key in wave])
-            if errors := _run_wave(job, instance, wave, graph):
-                return RunReport(waves, errors)
+        report = _bring_up_to_date(job, instance, folder, wanted)
+        while wait is not None and report.waiting and not report.errors:
+            say(report.waiting)
+            wait()
+            more = _bring_up_to_date(job, instance, folder, wanted)
+            report = RunReport([*report.waves, *more.waves], more.errors, more.waiting)
+        return report
+
+
+def _bring_up_to_date(job, instance: dg.DagsterInstance, folder: RecipeFolder, wanted: set[dg.AssetKey]) -> RunReport:
+    """Wave after wave, until all of `wanted` is fresh or waits for a batch."""
+    name, graph, waves, waiting = folder.recipe.name, job.asset_layer.asset_graph, [], None
+    while True:
+        report_files(folder, instance)
+        if errors := _check_unchecked(job, instance, folder, wanted, graph):
+            return RunReport(waves, errors, waiting)
+        again = wanted & find_unanswered(instance, name) if not waves else set()
+        wave = plan_wave(instance, graph, wanted, again)
+        if not wave:
+            return RunReport(waves, _unchecked(instance, folder, wanted), waiting)
+        if waves and [key.path[-1] for key in wave] in waves:
+            raise DistillError(f"{', '.join(waves[-1])} stays out of date after a rebuild. Nothing more was run.")
+        waves.append([key.path[-1] for key in wave])
+        errors, has_waited = _run_wave(job, instance, wave, graph)
+        if errors:
+            return RunReport(waves, errors, waiting)
+        if has_waited:
+            generations = asset_key(name, RAW_GENERATIONS.name)
+            wanted = {key for key in wanted if key != generations and generations not in graph.get_ancestor_asset_keys(key)}
+            waiting = describe_waiting(find_open_batches(folder.recipe))
 
 
 def _find_wanted(graph, recipe: str, select: list[str]) -> set[dg.AssetKey]:
@@ -113,7 +139,7 @@ def _check_unchecked(job, instance: dg.DagsterInstance, folder: RecipeFolder, wa
     """Judge what a killed run materialized and did not live to check; nothing below could read it."""
     fresh = {key for key in wanted if not find_causes(instance, graph, key)}
     unchecked = find_unchecked(instance, _blocking_keys(folder, fresh))
-    return _run_wave(job, instance, [], graph, unchecked) if unchecked else []
+    return _run_wave(job, instance, [], graph, unchecked)[0] if unchecked else []
 
 
 def _blocking_keys(folder: RecipeFolder, keys: set[dg.AssetKey]) -> list[dg.AssetCheckKey]:
@@ -122,8 +148,12 @@ def _blocking_keys(folder: RecipeFolder, keys: set[dg.AssetKey]) -> list[dg.Asse
 
 def _run_wave(
     job, instance: dg.DagsterInstance, wave: list[dg.AssetKey], graph, checked: set[dg.AssetKey] | None = None
-) -> list[str]:
-    """Run the assets and their checks, and only the checks of what is in `checked`; return the errors."""
+) -> tuple[list[str], bool]:
+    """Run the assets and their checks, and only the checks of what is in `checked`.
+
+    Returns:
+        The errors, and whether generations were only observed: they wait for a batch.
+    """
     checks = {key for key in graph.asset_check_keys if key.asset_key in {*wave, *(checked or ())}}
     subset = job.get_subset(asset_selection=set(wave), asset_check_selection=checks)
     result = subset.execute_in_process(
@@ -133,8 +163,8 @@ def _run_wave(
         tags={HOST_TAG: process_name()},
     )
     if result.success:
-        return []
-    return [_show_failure(event) for event in result.all_events if event.is_step_failure] or ["the run failed"]
+        return [], any(event.event_type_value == "ASSET_OBSERVATION" for event in result.all_events)
+    return [_show_failure(event) for event in result.all_events if event.is_step_failure] or ["the run failed"], False
 
 
 def _show_failure(event) -> str:

@@ -1,19 +1,22 @@
 """Dagster asset of the generate stage: raw_generations."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 import polars as pl
 
 from distill_assets.call_log import CallTeller
 from distill_assets.checks import blocking_keys
+from distill_assets.clients.batches import Batches, describe_waiting
 from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.desk import Desk, open_desks
 from distill_assets.clients.endpoints import name_provider, name_teacher, teacher_identity
-from distill_assets.clients.engine import Counts, ask
+from distill_assets.clients.engine import Counts
 from distill_assets.clients.journal import Cap, Spent, open_journal
 from distill_assets.clients.wire import KEY_FORMAT
 from distill_assets.config import Recipe, RecipeFolder, read_secret
 from distill_assets.errors import StorageError
-from distill_assets.gates import require_gates
+from distill_assets.gates import asset_key, require_gates
 from distill_assets.generate.sampling import Earlier, GenerationRows, SqlSample, count_requests, plan_requests
 from distill_assets.materialization import (
     UNANSWERED,
@@ -50,8 +53,11 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             step="2", spec=spec,
         ),
         pool="teacher",
+        output_required=False,  # while a batch has calls, there is nothing to store: the last good table stays
     )  # fmt: skip
-    def raw_generations(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    def raw_generations(
+        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> Iterator[dg.MaterializeResult | dg.AssetObservation]:
         require_gates(context, blocking_keys(recipe, ["seed_corpus"]))
         seeds = read_input(context, workspace, recipe, SEED_CORPUS)
         cards = dict(read_input(context, workspace, recipe, DATABASES).select("database", "card").iter_rows())
@@ -60,7 +66,8 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         teller = CallTeller(context.log, "generations", count_requests(seeds, recipe.generate))
 
         def take(request: ChatRequest, reply: ChatReply) -> None:
-            rows.add(request, reply)
+            if reply.status != "waiting":
+                rows.add(request, reply)
             teller.see(reply)
 
         with open_journal(workspace.folder("journal", recipe.name)) as journal:
@@ -68,8 +75,12 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             desks = open_desks(teachers, SqlSample, read_secret)
             planned = plan_requests(seeds, cards, prompts, teachers, recipe.generate)
             cap = Cap(recipe.budget.usd, recipe.budget.tokens)
-            counts = ask(planned, desks, journal, cap, take, teller.tell, read_wall_clock_s, rows.settled())
+            batches = Batches(desks, journal, cap, read_wall_clock_s, context.log.info)
+            counts = batches.ask(planned, take, teller.tell, rows.settled())
             spent = journal.spent()
+        if counts.waiting:
+            yield _observe(context, recipe, counts, batches)
+            return
         result = publish_pieces(
             workspace,
             recipe,
@@ -79,7 +90,7 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             PREVIEWED,
         )
         write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), str(result.data_version.value))
-        return result
+        yield result
 
     return [raw_generations]
 
@@ -100,6 +111,20 @@ def warn_of_damage(context: dg.AssetExecutionContext, n_damaged: int) -> None:
     """Say that lines of the journal cannot be read; what stood in them is asked again."""
     if n_damaged:
         context.log.warning(f"{n_damaged} lines of the journal are damaged and left out; what stood in them is asked again")
+
+
+def _observe(context: dg.AssetExecutionContext, recipe: Recipe, counts: Counts, batches: Batches) -> dg.AssetObservation:
+    """What is known of a table that is not there yet; without a materialization, what is below is left out of this run."""
+    context.log.info(f"{describe_waiting(batches.open)}; {counts.done - counts.waiting:,} requests have their reply")
+    metadata = {
+        "batches": [f"{batch.batch_id} {batch.status}, {batch.n_calls} calls of {batch.teacher}" for batch in batches.open],
+        "n_waiting": counts.waiting,
+        "n_done": counts.done - counts.waiting,
+        "n_submitted": sum(batch.n_calls for batch in batches.submitted),
+        "n_collected": sum(got.n_answered for got in batches.collected),
+        "cost_usd_this_run": round(counts.usd, 6),
+    }
+    return dg.AssetObservation(asset_key(recipe.name, RAW_GENERATIONS.name), metadata=metadata)
 
 
 def _describe(recipe: Recipe, stored: pl.LazyFrame, counts: Counts, spent: Spent, desks: dict[str, Desk]) -> dict[str, object]:
