@@ -41,6 +41,7 @@ LIMITED_TRIES = 8  # a refusal for rate costs nothing, so it has this many times
 MAX_STREAK = 20  # requests in a row that fail or are rejected, before that is the endpoint's state and not a row's
 MAX_REFUSED_STREAK = 50
 FALLS_BACK = ("error", "rejected")
+REFUSED_FREE = ("rejected", "refused")  # by a status of 400 and the like, which costs nothing
 
 
 class Counts(NamedTuple):
@@ -237,7 +238,9 @@ class _Engine:
             ended = await self._buy(desk, step)
             if ended is not None:
                 status, words = ended
-                return ChatReply(step.key, status, desk.spec.called, error=words, n_calls=0)
+                request_id, cost = name_first_call(desk.form, request), 0.0 if desk.price or status in REFUSED_FREE else None
+                n_calls = int(status in REFUSED_FREE)
+                return ChatReply(request_id, status, desk.spec.called, error=words, cost_usd=cost, n_calls=n_calls)
             step = None
 
     async def _buy(self, desk: Desk, call: Call) -> tuple[str, str] | None:
@@ -261,7 +264,7 @@ class _Engine:
             if outcome.kind == "fatal" or (outcome.wait_s or 0) > MAX_WAIT_S:
                 self._stop_desk(desk, describe_fatal(outcome))
                 return "error", words
-            if outcome.kind in ("rejected", "refused"):
+            if outcome.kind in REFUSED_FREE:
                 return self._settle_rejection(desk, call, outcome)
             failures += outcome.kind == "passing"
             refusals += outcome.kind == "limited"
@@ -405,12 +408,17 @@ class _Engine:
         self.journal.append(call.key, usd, tokens, {**facts, "outcome": "invalid", "error": "the reply is over 4 MiB", "usd": usd})
         return None, tokens
 
-    def _settle_rejection(self, desk: Desk, call: Call, fault: Fault) -> tuple[str, str]:
-        """Keep a rejection, so that it is not asked again; but not while it may be the endpoint that takes nothing."""
-        desk.held.append((call.key, describe_rejection(fault)))
+    def _settle_rejection(self, desk: Desk, call: Call, fault: Fault) -> tuple[str, str] | None:
+        """Keep a rejection, so that it is not asked again; but not while it may be the endpoint that takes nothing.
+
+        Returns:
+            None when it is in the journal; else its status and words.
+        """
         if desk.has_answered:
-            self._release_held()
-        elif len(desk.held) >= MAX_STREAK:
+            self.journal.append(call.key, 0.0, 0, describe_rejection(fault))
+            return None
+        desk.held.append((call.key, describe_rejection(fault)))
+        if len(desk.held) >= MAX_STREAK or desk.stopped is not None:
             desk.held.clear()
             self._stop_desk(desk, f"the first {MAX_STREAK} requests were all rejected, the last with: {fault.words}")
         return fault.kind, fault.words
