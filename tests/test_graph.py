@@ -79,6 +79,7 @@ def test_a_first_run_builds_every_asset_once_and_the_next_one_builds_nothing(wor
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_one_changed_seed_sends_its_own_requests_and_a_revert_trains_nothing(world: World) -> None:
     assert world.run().errors == []
     per_seed = world.folder.recipe.generate.samples_per_seed

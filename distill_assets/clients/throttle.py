@@ -6,7 +6,8 @@ what its end means (faults) or money (budget).
 Concurrency follows additive increase and multiplicative decrease (Chiu and Jain 1989; TCP Reno's slow start
 until the first sign of trouble). Declared rates are kept by aiolimiter's leaky bucket in slices of a quarter of
 a second, so that an endpoint that enforces by the second is not asked in bursts. An undeclared rate is taken from
-`x-ratelimit-limit-*`, else learnt from refusals. All times are monotonic: a wall clock that jumps changes nothing.
+`x-ratelimit-limit-*`, else learnt from refusals, once most calls are refused: an endpoint that sends away every tenth
+call whatever the rate has no rate to learn. All times are monotonic: a wall clock that jumps changes nothing.
 """
 
 from __future__ import annotations
@@ -29,9 +30,15 @@ WINDOW = 64  # calls a latency median is taken over
 SLOW_RATIO = 3.0
 RATE_WINDOW_S = 4.0
 LEARN_EVERY_S = 0.25
+LATEST = 16  # ends of calls that tell whether most are refused
+KNOWN_AFTER_S, KNOWN_CALLS = 0.5, 4  # what was accepted that long after the first refusal came at the endpoint's pace
 KEPT = 0.95
+FIRST_KEPT = 0.35  # of what was accepted before the first refusal: that emptied a full bucket
+FADED = 0.9  # of the best pace, at each look
+FLOOR = 0.5  # of the best pace: where refusals go on below it, it was not the pace that they were about
 MIN_PER_S = 0.2
-GROWTH_PER_S = 0.03
+HELD_S = 1.5  # then it grows: slowly beyond the best pace known, fast up to it
+GROWTH_PER_S, REGROWTH_PER_S = 1.02, 1.5
 MAX_TOLD_RESET_S = 1.0  # a longer one is often the time to a full bucket, not to the next call
 
 
@@ -53,7 +60,10 @@ class Throttle:
         self._tokens = limiter(limits.tokens_per_minute)
         self._token_balance = 0.0
         self._accepted: deque[float] = deque()
+        self._latest_refused: deque[bool] = deque(maxlen=LATEST)
+        self._first_refused = self._last_refused = float("-inf")
         self._learnt_per_s: float | None = None
+        self._best_per_s = 0.0
         self._learnt_at = float("-inf")
         self._next_start = 0.0
 
@@ -92,7 +102,11 @@ class Throttle:
             await self._requests.acquire()
         if self._tokens is not None:
             await self._take_tokens(tokens)
-        await self._keep_learnt_pace()
+        await self._wait_out_pauses()
+        while self._learnt_per_s is not None and not await self._keep_learnt_pace():
+            await self._wait_out_pauses()
+
+    async def _wait_out_pauses(self) -> None:
         while (wait := self._paused_until - now()) > 0:
             await asyncio.sleep(wait)
 
@@ -104,13 +118,18 @@ class Throttle:
             await self._tokens.acquire(min(owed, piece))
             owed -= piece
 
-    async def _keep_learnt_pace(self) -> None:
-        if self._learnt_per_s is None:
-            return
-        rate = self._learnt_per_s * (1 + GROWTH_PER_S * max(0.0, now() - self._learnt_at))
+    async def _keep_learnt_pace(self) -> bool:
+        """Wait for a turn at the learnt pace; False when a pause began meanwhile, so that what it held up is no burst."""
         start = max(now(), self._next_start)
-        self._next_start = start + 1 / rate
+        self._next_start = start + 1 / self._grow(self._learnt_per_s)
         await asyncio.sleep(max(0.0, start - now()))
+        return self._paused_until <= now()
+
+    def _grow(self, per_s: float) -> float:
+        """A learnt pace as it may be by now, when nothing was refused since."""
+        held_s = min(60.0, max(0.0, now() - self._learnt_at - HELD_S))
+        fast, slow = per_s * REGROWTH_PER_S**held_s, max(per_s, KEPT * self._best_per_s) * GROWTH_PER_S**held_s
+        return min(fast, slow) if self._best_per_s else fast
 
     def release(self, latency_s: float | None, expected_tokens: int, used_tokens: int) -> None:
         """A call ended.
@@ -132,6 +151,7 @@ class Throttle:
 
     def _accept(self, latency_s: float) -> None:
         self._accepted.append(now())
+        self._latest_refused.append(False)
         while self._accepted and self._accepted[0] < now() - RATE_WINDOW_S:
             self._accepted.popleft()
         self._latencies.append(latency_s)
@@ -153,25 +173,47 @@ class Throttle:
             self._last_cut = now()
             self.concurrency = max(1.0, self.concurrency * CUT)
 
-    def _learn_pace(self) -> None:
-        """Keep to what the endpoint took lately; while little is known, a good deal below it."""
-        if self._requests is not None or self._tokens is not None or now() - self._learnt_at < LEARN_EVERY_S:
-            return
-        span = now() - self._accepted[0] if self._accepted else 0.0
-        measured = max(MIN_PER_S, len(self._accepted) / max(LEARN_EVERY_S, span))
-        if span >= RATE_WINDOW_S / 2:
-            self._learnt_per_s = KEPT * measured
-        else:
-            self._learnt_per_s = max(MIN_PER_S, min(KEPT * measured, CUT * (self._learnt_per_s or measured / CUT)))
-        self._learnt_at = now()
-        self._next_start = max(self._next_start, now())
-
     def refuse(self, wait_s: float | None) -> None:
         """The endpoint said that this is too much: cut, pause as told, and keep to what it took lately."""
         self._cut()
         if wait_s is not None:
-            self._paused_until = max(self._paused_until, now() + wait_s)
-        self._learn_pace()
+            self.pause(wait_s)
+        self._latest_refused.append(True)
+        if now() - self._last_refused > RATE_WINDOW_S:
+            self._first_refused = now()
+        self._last_refused = now()
+        is_declared = self._requests is not None or self._tokens is not None
+        most = sum(self._latest_refused) > LATEST / 2
+        if not is_declared and (most or self._learnt_per_s) and now() - self._learnt_at >= LEARN_EVERY_S:
+            self._learn_pace(most)
+
+    def _learn_pace(self, are_most_refused: bool) -> None:
+        """Ask a little slower, and no faster than what was taken since the refusals began, where that is known."""
+        taken_per_s = self._measure_pace()
+        if taken_per_s is not None:
+            self._best_per_s = max(taken_per_s, FADED * self._best_per_s)
+        if self._learnt_per_s is not None:
+            pace = (CUT if are_most_refused else KEPT) * self._grow(self._learnt_per_s)
+        elif self._accepted:
+            pace = FIRST_KEPT * len(self._accepted) / max(LEARN_EVERY_S, now() - self._accepted[0])
+        else:
+            return  # nothing was ever taken: requests back off one by one
+        if taken_per_s is not None:
+            pace = KEPT * (taken_per_s if are_most_refused else min(taken_per_s, self._grow(self._learnt_per_s or taken_per_s)))
+        self._learnt_per_s, self._learnt_at = max(MIN_PER_S, pace), now()
+        self._next_start = max(self._next_start, now())
+        if pace < FLOOR * self._best_per_s:
+            self._best_per_s = 0.0
+            self._learnt_per_s = self._learnt_per_s if are_most_refused else None
+
+    def _measure_pace(self) -> float | None:
+        """Calls a second that were accepted lately, none from before the first refusal; None while too little is known."""
+        for window_s, n_needed in ((RATE_WINDOW_S / 4, LATEST / 2), (RATE_WINDOW_S, KNOWN_CALLS)):
+            since = max(self._first_refused, now() - window_s)
+            n_taken = sum(at >= since for at in self._accepted)
+            if n_taken >= n_needed and now() - since >= KNOWN_AFTER_S:
+                return n_taken / (now() - since)
+        return None
 
     def pause(self, wait_s: float) -> None:
         """Start nothing for a while."""

@@ -167,7 +167,7 @@ def test_a_key_that_was_changed_repeats_nothing(server: HostileServer, tmp_path:
 
 def test_a_mix_of_faults_loses_nothing_and_buys_nothing_twice(server: HostileServer, tmp_path: Path):
     server.configure(fault="mix", fault_frac=0.4, latency_s=0.002)
-    spec = teacher(server, {"timeout_s": 1.0, "concurrency": 64, "max_tries": 8})
+    spec = teacher(server, {"timeout_s": 3.0, "concurrency": 64, "max_tries": 8})
     replies, _ = run(tmp_path, spec, 600)
     assert len(replies) == 600
     stats = server.stats()
