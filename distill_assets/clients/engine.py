@@ -233,8 +233,7 @@ class _Engine:
                 return step
             ended = await self._buy(desk, step)
             if ended is not None:
-                status, words = ended
-                return ChatReply(step.key, status, desk.spec.called, error=words, n_calls=0)
+                return describe_failure(name_first_call(desk.form, request), desk, *ended)
             step = None
 
     async def _buy(self, desk: Desk, call: Call) -> tuple[str, str] | None:
@@ -410,12 +409,16 @@ class _Engine:
         self.journal.append(call.key, usd, tokens, {**facts, "outcome": "invalid", "error": "the reply is over 4 MiB", "usd": usd})
         return None, tokens
 
-    def _settle_rejection(self, desk: Desk, call: Call, fault: Fault) -> tuple[str, str]:
-        """Keep a rejection, so that it is not asked again; but not while it may be the endpoint that takes nothing."""
+    def _settle_rejection(self, desk: Desk, call: Call, fault: Fault) -> tuple[str, str] | None:
+        """Keep a rejection, so that it is not asked again; but not while it may be the endpoint that takes nothing.
+
+        Returns None when the journal has it.
+        """
         desk.held.append((call.key, {"s": 400, "outcome": fault.kind, "error": fault.words, "usd": 0.0}))
         if desk.has_answered:
             self._release_held()
-        elif len(desk.held) >= MAX_STREAK:
+            return None
+        if len(desk.held) >= MAX_STREAK:
             desk.held.clear()
             self._stop_desk(desk, f"the first {MAX_STREAK} requests were all rejected, the last with: {fault.words}")
         return fault.kind, fault.words
@@ -491,6 +494,12 @@ class _Engine:
     def count(self) -> Counts:
         concurrency = sum(int(desk.throttle.concurrency) for desk in self.desks.values() if desk.session is not None)
         return Counts(self.done, self.reused, self.sent, self.failed, self.usd, self.tokens, concurrency)
+
+
+def describe_failure(request_id: str, desk: Desk, status: str, words: str) -> ChatReply:
+    """The reply to a request that the journal has no reply to. A rejection that is held back reads as it will from there."""
+    is_held = status != "error"
+    return ChatReply(request_id, status, desk.spec.called, error=words, n_calls=int(is_held), cost_usd=0.0 if is_held else None)
 
 
 def describe_fatal(fault: Fault) -> str:
