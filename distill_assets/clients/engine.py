@@ -237,10 +237,7 @@ class _Engine:
                 return step
             ended = await self._buy(desk, step)
             if ended is not None:
-                status, words = ended
-                request_id, cost = name_first_call(desk.form, request), 0.0 if desk.price or status in REFUSED_FREE else None
-                n_calls = int(status in REFUSED_FREE)
-                return ChatReply(request_id, status, desk.spec.called, error=words, cost_usd=cost, n_calls=n_calls)
+                return describe_failure(name_first_call(desk.form, request), desk, *ended)
             step = None
 
     async def _buy(self, desk: Desk, call: Call) -> tuple[str, str] | None:
@@ -492,6 +489,13 @@ class _Engine:
     def count(self) -> Counts:
         concurrency = sum(int(desk.throttle.concurrency) for desk in self.desks.values() if desk.session is not None)
         return Counts(self.done, self.reused, self.sent, self.failed, self.waiting, self.usd, self.tokens, concurrency)
+
+
+def describe_failure(request_id: str, desk: Desk, status: str, words: str) -> ChatReply:
+    """The reply to a request that the journal has no reply to. A rejection that is held back reads as it will from there."""
+    is_free = status in REFUSED_FREE
+    cost_usd = 0.0 if is_free or desk.price is not None else None
+    return ChatReply(request_id, status, desk.spec.called, error=words, n_calls=int(is_free), cost_usd=cost_usd)
 
 
 def describe_fatal(fault: Fault) -> str:

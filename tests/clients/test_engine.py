@@ -95,6 +95,27 @@ def test_a_rerun_gives_the_same_replies_and_sends_nothing(server: HostileServer,
     assert again == replies and (counts.sent, counts.reused) == (0, 30)
 
 
+@pytest.mark.parametrize("fault_after", [0, 5], ids=["before any answer", "later"])
+def test_a_refused_request_reads_the_same_when_it_is_refused_and_ever_after(
+    server: HostileServer, tmp_path: Path, fault_after: int
+):
+    server.configure(fault="filter-400", fault_frac=0.2, fault_after=fault_after)
+    replies, _ = run(tmp_path, 30, teacher(server, limits={"concurrency": 2}))
+    assert {reply.status for reply in replies} == {"ok", "refused"}
+    again, counts = run(tmp_path, 30, teacher(server))
+    assert again == replies and counts.sent == 0
+
+
+def test_a_row_keeps_its_requests_id_when_a_later_call_of_it_fails(server: HostileServer, tmp_path: Path):
+    server.configure(invalid_until_reask=1.0, fault="500", fault_after=4, fault_tries=None)
+    limits = {"concurrency": 1, "max_tries": 1}
+    failed, _ = run(tmp_path, 4, teacher(server, limits=limits))
+    assert "error" in {reply.status for reply in failed}
+    server.reset(with_settings=True)
+    again, _ = run(tmp_path, 4, teacher(server))
+    assert [reply.request_id for reply in again] == [reply.request_id for reply in failed]
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
     [
