@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from distill_assets.clients.batch_files import Batch
+from distill_assets.clients.caller import MAX_STREAK
 from distill_assets.clients.desk import Desk
-from distill_assets.clients.engine import MAX_STREAK
 from distill_assets.clients.faults import Fault, redact
 from distill_assets.clients.journal import Journal
 from distill_assets.clients.outcomes import Whole, describe_rejection, find_stranger, hide_key, read_outcome
