@@ -32,6 +32,7 @@ LEARN_EVERY_S = 0.25
 KEPT = 0.95
 MIN_PER_S = 0.2
 GROWTH_PER_S = 0.03
+MAX_GROWTH_S = 600.0  # by then any pace has left its limit behind, and the figure stays finite
 MAX_TOLD_RESET_S = 1.0  # a longer one is often the time to a full bucket, not to the next call
 
 
@@ -107,7 +108,7 @@ class Throttle:
     async def _keep_learnt_pace(self) -> None:
         if self._learnt_per_s is None:
             return
-        rate = self._learnt_per_s * (1 + GROWTH_PER_S * max(0.0, now() - self._learnt_at))
+        rate = self._learnt_per_s * (1 + GROWTH_PER_S) ** min(MAX_GROWTH_S, max(0.0, now() - self._learnt_at))
         start = max(now(), self._next_start)
         self._next_start = start + 1 / rate
         await asyncio.sleep(max(0.0, start - now()))
@@ -154,10 +155,14 @@ class Throttle:
             self.concurrency = max(1.0, self.concurrency * CUT)
 
     def _learn_pace(self) -> None:
-        """Keep to what the endpoint took lately; while little is known, a good deal below it."""
-        if self._requests is not None or self._tokens is not None or now() - self._learnt_at < LEARN_EVERY_S:
+        """Keep to what the endpoint took lately; while little is known, a good deal below it.
+
+        Before the first answer nothing is known: refusals come at once, and answers take their time.
+        """
+        is_known = self._requests is not None or self._tokens is not None
+        if is_known or not self._accepted or now() - self._learnt_at < LEARN_EVERY_S:
             return
-        span = now() - self._accepted[0] if self._accepted else 0.0
+        span = now() - self._accepted[0]
         measured = max(MIN_PER_S, len(self._accepted) / max(LEARN_EVERY_S, span))
         if span >= RATE_WINDOW_S / 2:
             self._learnt_per_s = KEPT * measured
