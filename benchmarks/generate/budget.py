@@ -13,7 +13,7 @@ from benchmarks.generate.child import Job
 from benchmarks.generate.starting import run
 from tests.hostile_server import serve_hostile
 
-ROWS, CAP_USD = 2_000, 1.0
+ROWS, CAP_USD = 1_000, 1.0
 PRICE = (5.0, 20.0)
 PASSING = (
     "429", "429-noheader", "500", "502", "503-html", "reset-before", "reset-mid", "truncated-json", "empty-body", "not-json",

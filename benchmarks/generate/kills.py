@@ -58,7 +58,7 @@ def measure(root: Path, kills: int = 200, rows: int = 5_000, window_s: float = 0
 
 def _kill_often(server: HostileServer, job: Job, bodies: dict[str, str], seen: Seen, kills: int, window_s: float) -> None:
     moments = random.Random(SEED)
-    with keep_warm(job) as children:
+    with keep_warm(job, kills) as children:
         while seen.kills < kills:
             process = next(children)
             is_killed = kill_after(process, lambda: moments.uniform(0.0, window_s))

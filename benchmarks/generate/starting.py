@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +52,18 @@ def run(job: Job) -> dict[str, Any]:
 
 
 @contextmanager
-def keep_warm(job: Job) -> Iterator[Iterator[subprocess.Popen[str]]]:
-    """Give children that have imported everything and wait; the next ones warm up meanwhile."""
-    waiting = deque(start(job) for _ in range(N_WARM))
+def keep_warm(job: Job, expected: int) -> Iterator[Iterator[subprocess.Popen[str]]]:
+    """Give children that have imported everything and wait; the next ones of those expected warm up meanwhile."""
+    waiting = deque(start(job) for _ in range(min(N_WARM, expected)))
 
     def take() -> Iterator[subprocess.Popen[str]]:
-        while True:
+        for number in count(1):
             process = waiting.popleft()
             if process.stdout.readline() != "ready\n":
                 raise RuntimeError("a child did not start")
             yield process
-            waiting.append(start(job))
+            if not waiting or number + len(waiting) < expected:
+                waiting.append(start(job))
 
     try:
         yield take()

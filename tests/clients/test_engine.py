@@ -75,6 +75,15 @@ def test_a_teacher_that_is_stopped_hands_all_that_waited_to_the_next_one(server:
     assert sum(reply.teacher == "next" for reply in replies) == 97
 
 
+@pytest.mark.parametrize("fault", ["429", "429-noheader"])
+def test_refusals_before_the_first_answer_do_not_slow_the_whole_run(server: HostileServer, tmp_path: Path, fault: str):
+    server.configure(fault=fault, fault_frac=0.1, latency_s=0.2)
+    started = time.monotonic()
+    replies, _ = run(tmp_path, 100, teacher(server, limits={"first_wait_s": 0.01}))
+    assert {reply.status for reply in replies} == {"ok"}
+    assert time.monotonic() - started < 20, "a pace learnt from no answer at all would take minutes"
+
+
 def test_an_empty_plan_is_no_run(server: HostileServer, tmp_path: Path):
     assert run(tmp_path, 0, teacher(server)) == ([], Counts(concurrency=16))
     assert server.stats()["requests"] == 0
