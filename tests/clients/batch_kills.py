@@ -23,7 +23,7 @@ import httpx2
 
 from distill_assets import storage
 from distill_assets.clients import batch_api, batch_files, batches, journal
-from tests.clients.batch_world import billed_twice, find_key, make_requests, make_teacher, run_until_done
+from tests.clients.batch_world import billed_twice, carry_out_all, find_key, make_requests, make_teacher, run_until_done
 from tests.hostile_server import HostileServer
 
 N = 5
@@ -93,6 +93,7 @@ def fork(base_url: str, folder: Path, kill_at: int) -> tuple[bool, int, list[Any
 
 def judge(server: HostileServer, folder: Path, table: list[Any], expected: list[Any]) -> dict[str, Any]:
     """What became of a trial."""
+    carry_out_all(server.base_url)
     stats = server.stats(detail=True)
     with journal.open_journal(folder) as book:
         spent = book.spent()

@@ -21,7 +21,16 @@ from distill_assets.clients.endpoints import plan_endpoint
 from distill_assets.clients.journal import BATCHED, OURS, Cap, Claim, open_journal
 from distill_assets.errors import BudgetError, StorageError, TeacherError
 from distill_assets.generate.sampling import SqlSample
-from tests.clients.batch_world import KEY, billed_twice, find_key, make_requests, make_teacher, run_once, run_until_done
+from tests.clients.batch_world import (
+    KEY,
+    billed_twice,
+    carry_out_all,
+    find_key,
+    make_requests,
+    make_teacher,
+    run_once,
+    run_until_done,
+)
 from tests.hostile_server import HostileServer, serve_hostile
 
 N = 12
@@ -178,6 +187,7 @@ def test_a_batch_whose_news_was_lost_is_found_and_not_bought_again(hostile: Host
     hostile.configure(batch_lost_replies=lost, batch_polls=2)
     done = run_until_done(tmp_path, make_teacher(hostile.base_url), make_requests(N))
     assert done.count("ok") == N and len(done.batches) == 1
+    assert carry_out_all(hostile.base_url) == 1
     stats = hostile.stats(detail=True)
     assert (stats["billed"], billed_twice(stats)) == (N, 0)
 
@@ -400,6 +410,7 @@ def test_two_runs_at_once_make_one_batch(hostile: HostileServer, tmp_path: Path)
     with ThreadPoolExecutor() as pool:
         ran = list(pool.map(lambda _: run_until_done(tmp_path, teacher, requests, limit=200), range(3)))
     assert [one.count("ok") for one in ran] == [N, N, N]
+    assert carry_out_all(hostile.base_url) == 1
     stats = hostile.stats(detail=True)
     assert (stats["billed"], billed_twice(stats), len(ran[0].batches)) == (N, 0, 1)
 
