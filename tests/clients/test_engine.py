@@ -56,7 +56,7 @@ def test_who_waits_for_a_slow_limit_gives_up_at_once_when_the_run_ends(server: H
     started = time.monotonic()
     with pytest.raises(TeacherError, match="the key was refused"):
         run(tmp_path, 300, teacher(server, limits={"requests_per_minute": 60}))
-    assert time.monotonic() - started < 5, "at one call a second the others would have waited for minutes"
+    assert time.monotonic() - started < 20, "at one call a second the others would have waited for minutes"
     assert server.stats()["requests"] == 2
     server.reset(with_settings=True)
     replies, counts = run(tmp_path, 20, teacher(server))
