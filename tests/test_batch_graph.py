@@ -13,6 +13,7 @@ from distill_assets import automation
 from distill_assets.automation import build_sensors, find_open_batches
 from distill_assets.cli import main
 from distill_assets.commands.instance import open_instance
+from distill_assets.commands.plan import plan_recipe, render_plan
 from distill_assets.commands.run import RunReport, run_recipe
 from distill_assets.commands.tables import find_versions
 from distill_assets.config import RecipeFolder, load_recipe
@@ -100,6 +101,9 @@ def test_a_run_waits_green_and_the_sensor_starts_the_one_that_goes_on(
 
     skipped = evaluate_batch_sensor(batched, instance)
     assert isinstance(skipped, dg.SkipReason) and "waiting for 18 calls" in skipped.skip_message
+    [plan] = plan_recipe(batched).estimates
+    assert (plan.requests, plan.cached, plan.missing, plan.batched) == (N, 0, 0, N)
+    assert "18 in a batch" in render_plan(plan_recipe(batched))
     second = run(batched, "judged_samples")
     assert second.errors == [] and second.waiting == first.waiting, "asked again, it waits again"
     request = evaluate_batch_sensor(batched, instance)

@@ -20,6 +20,7 @@ from distill_assets.clients.faults import Fault, redact
 from distill_assets.clients.journal import Journal
 from distill_assets.clients.outcomes import Whole, describe_rejection, find_stranger, hide_key, read_outcome
 from distill_assets.clients.prices import Price
+from distill_assets.clients.replies import clean_json
 from distill_assets.clients.wire import MAX_REPLY_BYTES, Exchange, keep_headers
 
 MAX_WORDS = 300
@@ -53,7 +54,7 @@ class Collector:
 
     def take(self, line: bytes, read_wall_clock: Callable[[], float]) -> None:
         """Take one line of the output file or of the error file."""
-        line = hide_key(line, self.desk.endpoint.api_key)
+        line = clean_json(hide_key(line, self.desk.endpoint.api_key))
         try:
             data = orjson.loads(line)
             key, response = str(data["custom_id"]), data.get("response")

@@ -289,10 +289,16 @@ class Batches:
         return self._clients[name]
 
 
-def find_desk(batch: Batch, desks: Mapping[str, Desk]) -> Desk | None:
+def find_owner(batch: Batch, specs: Iterable[TeacherSpec]) -> TeacherSpec | None:
     """The teacher that a batch belongs to: the one of its name, else any that would have asked the same."""
-    able = [desk for desk in desks.values() if batch.belongs_to(desk.spec)]
-    return next((desk for desk in able if desk.spec.called == batch.teacher), able[0] if able else None)
+    able = [spec for spec in specs if batch.belongs_to(spec)]
+    return next((spec for spec in able if spec.called == batch.teacher), able[0] if able else None)
+
+
+def find_desk(batch: Batch, desks: Mapping[str, Desk]) -> Desk | None:
+    """The desk of the teacher that a batch belongs to."""
+    owner = find_owner(batch, [desk.spec for desk in desks.values()])
+    return None if owner is None else desks[owner.called]
 
 
 def reserve(desk: Desk, outbox: Outbox, key: str) -> tuple[float, int]:
@@ -345,7 +351,7 @@ def poll_batches(folder: Path, specs: Sequence[TeacherSpec], read_secret: Callab
             if batch.state != CREATED:
                 polled.append((batch, True))
                 continue
-            spec = next(spec for spec in specs if batch.belongs_to(spec))
+            spec = find_owner(batch, specs)
             endpoint = plan_endpoint(spec, read_secret)
             if spec.called not in clients:
                 timeout_s = min(POLL_S, spec.limits.timeout_s)

@@ -59,6 +59,7 @@ def render_plan(plan: Plan) -> str:
         share = e.cached / e.requests
         lines.append(
             f"  {e.teacher}: {e.requests:,} requests, {e.cached:,} answered already ({share:.0%}), {e.missing:,} to ask for"
+            + (f", {e.batched:,} in a batch" if e.batched else "")
         )
         if e.missing:
             measure = "as its earlier replies" if e.is_measured else "a rule of thumb: it has not answered enough yet"
@@ -84,7 +85,7 @@ def _tell_budget(plan: Plan) -> list[str]:
     spent, budget = plan.spent, plan.recipe.budget
     lines = [f"  spent so far: {spent.usd:.4f} USD and {spent.tokens:,} tokens"]
     if spent.usd_in_doubt or spent.tokens_in_doubt:
-        lines[0] += f", and {spent.usd_in_doubt:.4f} USD and {spent.tokens_in_doubt:,} tokens in doubt (calls that never ended)"
+        lines[0] += f", and {spent.usd_in_doubt:.4f} USD and {spent.tokens_in_doubt:,} tokens in doubt (calls that have not ended)"
     expected = sum(e.usd or 0.0 for e in plan.estimates)
     if budget.usd is not None:
         left = budget.usd - spent.usd - spent.usd_in_doubt

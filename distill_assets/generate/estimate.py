@@ -27,6 +27,7 @@ class Estimate(NamedTuple):
     """One teacher's part of a plan. Money is None when no price is known, seconds when nothing tells the speed.
 
     `at_most_usd` and `at_most_tokens` are for one call a request, each as long as it may be; re-asks come on top.
+    `batched` requests have a call in a batch: they are neither cached nor missing, and their cost is reserved.
     """
 
     teacher: str
@@ -41,11 +42,12 @@ class Estimate(NamedTuple):
     seconds: float | None
     is_measured: bool
     price: str
+    batched: int = 0
 
 
 class _Tally:
     def __init__(self) -> None:
-        self.requests = self.cached = self.missing = 0
+        self.requests = self.cached = self.missing = self.batched = 0
         self.seen_prompt = self.seen_completion = self.chars = self.at_most_prompt = self.at_most_tokens = 0
         self.latencies: list[float] = []
 
@@ -64,6 +66,9 @@ def _count(request: ChatRequest, desks: Mapping[str, Desk], tallies: Mapping[str
     name = answered or request.route[0]
     tally, step = tallies[name], steps[name]
     tally.requests += 1
+    if isinstance(step, Call) and journal.batched.find(step.key) is not None:
+        tally.batched += 1
+        return
     if isinstance(step, Call):
         tally.missing += 1
         tally.chars += len(step.content)
@@ -98,6 +103,7 @@ def _conclude(name: str, desk: Desk, tally: _Tally) -> Estimate:
         _estimate_seconds(desk, tally, prompt + completion),
         is_measured,
         price.source if price else "not known",
+        tally.batched,
     )  # fmt: skip
 
 

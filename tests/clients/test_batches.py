@@ -540,6 +540,14 @@ def test_lines_that_belong_to_no_call_or_say_nothing_do_no_harm(tmp_path: Path) 
         assert journal.spent().usd > 0.5, "of that one nobody knows whether it was billed"
 
 
+def test_a_reply_with_half_a_character_is_read_and_not_bought_again(tmp_path: Path) -> None:
+    whole = {"id": "c", "model": "m", "choices": [{"message": {"content": "HALF"}, "finish_reason": "stop"}]}
+    line = json.dumps(row("a" * 32, 200, whole)).encode().replace(b"HALF", b"half \\ud83d of one")
+    got, kept, n_failures = collect(tmp_path, BATCH, [line], ["a" * 32])
+    assert (got.n_answered, n_failures) == (1, 0)
+    assert kept["a" * 32]["body"]["choices"][0]["message"]["content"].startswith("half ")
+
+
 def test_a_row_that_is_refused_for_good_ends_the_run_and_counts_as_no_try(tmp_path: Path) -> None:
     keys = [f"{number:032x}" for number in range(2)]
     lines = [
