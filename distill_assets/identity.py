@@ -26,12 +26,18 @@ def canonical_json(value: object) -> str:
     Raises:
         TypeError: for anything without a stable serialisation, such as a callable.
     """
+    return canonical_bytes(value).decode("utf-8", errors="surrogatepass")
+
+
+def canonical_bytes(value: object) -> bytes:
+    """`canonical_json` in UTF-8, which is what is hashed; lone surrogates pass."""
     if _is_plain(value):
         try:
-            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except TypeError:  # a lone surrogate, or an integer beyond 64 bits
             pass
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", errors="surrogatepass")
 
 
 def _is_plain(value: object) -> bool:
@@ -57,7 +63,7 @@ def hash_text(text: str) -> str:
 
 def make_id(*parts: object) -> str:
     """Return the 32-character content id of `parts`; their order matters."""
-    return hash_text(canonical_json(list(parts)))[:ID_CHARS]
+    return hashlib.sha256(canonical_bytes(parts)).hexdigest()[:ID_CHARS]
 
 
 def fingerprint(spec: Mapping[str, object]) -> str:
@@ -72,7 +78,7 @@ def hash_rows(rows: Iterable[Mapping[str, object]]) -> str:
 
 def hash_row(row: Mapping[str, object]) -> str:
     """Return one row's digest."""
-    return hash_text(canonical_json(row))
+    return hashlib.sha256(canonical_bytes(row)).hexdigest()
 
 
 def join_digests(digests: list[str]) -> str:
@@ -95,4 +101,4 @@ def hash_file(path: Path) -> str:
 
 def unit_interval(*parts: object) -> float:
     """Map `parts` to a fixed number in [0, 1): a split or sample that no row's position can change."""
-    return int(hash_text(canonical_json(list(parts)))[:13], 16) / 16**13
+    return int(hashlib.sha256(canonical_bytes(parts)).hexdigest()[:13], 16) / 16**13

@@ -4,7 +4,7 @@ Belongs here: asset keywords and metadata derived from tables.py, reading pinned
 frame under its content version. Does not belong here: anything that one stage alone does.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -14,7 +14,7 @@ from distill_assets.config import Recipe
 from distill_assets.errors import DistillError
 from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, input_version, latest_version
 from distill_assets.identity import fingerprint
-from distill_assets.storage import Workspace, read_table, write_table, write_table_in_pieces
+from distill_assets.storage import Workspace, read_table, write_table
 from distill_assets.tables import TableSpec
 
 PREVIEW_ROWS = 8
@@ -103,17 +103,19 @@ def publish_table(
     return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata=shown)
 
 
-def publish_pieces(
+def publish_stored(
     workspace: Workspace,
     recipe: Recipe,
     table: TableSpec,
-    pieces: Iterable[pl.DataFrame],
+    version: str,
     describe: Callable[[pl.LazyFrame], dict[str, Any]],
     previewed: Sequence[str],
 ) -> dg.MaterializeResult:
-    """Store a table that comes in pieces; `describe` makes its metadata from the stored file, `previewed` are the
-    columns that the UI shows some rows of."""
-    version = write_table_in_pieces(workspace, recipe.name, table, pieces)
+    """Return the materialization of a table that is stored already, without reading it as a whole.
+
+    Args:
+        describe: makes its metadata from the stored file. previewed: columns that the UI shows some rows of.
+    """
     file = workspace.table_file(recipe.name, table.name, version)
     stored = pl.scan_parquet(file)
     shown = {

@@ -151,7 +151,7 @@ def write_rows(job: Job, rows: Any) -> dict[str, Any]:
     from distill_assets.tables import RAW_GENERATIONS
 
     workspace = Workspace(Path(job.folder))
-    version = write_table_in_pieces(workspace, RECIPE, RAW_GENERATIONS, rows.pieces())
+    version = rows.find_unchanged() or write_table_in_pieces(workspace, RECIPE, RAW_GENERATIONS, rows.pieces())
     file = workspace.table_file(RECIPE, RAW_GENERATIONS.name, version)
     statuses = pl.scan_parquet(file).select("generation_status").collect()["generation_status"].value_counts()
     by_status = dict(statuses.iter_rows())
@@ -169,7 +169,7 @@ def find_earlier(job: Job) -> Any:
     if job.earlier is None:
         return None
     rows: pl.LazyFrame = scan_table(Workspace(Path(job.folder)), RECIPE, RAW_GENERATIONS, job.earlier)
-    return Earlier(rows, build_frame(PLANTED_ERRORS, []))
+    return Earlier(job.earlier, rows, build_frame(PLANTED_ERRORS, []))
 
 
 def run(job: Job) -> dict[str, Any]:

@@ -109,7 +109,6 @@ class Throttle:
     async def _wait_out_pauses(self) -> None:
         while (wait := self._paused_until - now()) > 0:
             await asyncio.sleep(wait)
-            await self._keep_learnt_pace()  # whoever sat out a pause would start together otherwise
 
     async def _take_tokens(self, tokens: int) -> None:
         owed = tokens + self._token_balance

@@ -23,12 +23,12 @@ from distill_assets.materialization import (
     count_values,
     describe_table,
     find_same_code_version,
-    publish_pieces,
+    publish_stored,
     read_input,
 )
 from distill_assets.prompts import load_prompt
 from distill_assets.resources import read_wall_clock_s
-from distill_assets.storage import Workspace, read_table, scan_table, write_side_table
+from distill_assets.storage import Workspace, read_table, scan_table, write_side_table, write_table_in_pieces
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
 
 PREVIEWED = ("generation_id", "question", "completion", "generation_status", "teacher", "served_model", "cost_usd")
@@ -81,15 +81,16 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         if counts.waiting:
             yield _observe(context, recipe, counts, batches)
             return
-        result = publish_pieces(
+        version = rows.find_unchanged() or write_table_in_pieces(workspace, recipe.name, RAW_GENERATIONS, rows.pieces())
+        result = publish_stored(
             workspace,
             recipe,
             RAW_GENERATIONS,
-            rows.pieces(),
+            version,
             lambda stored: _describe(recipe, stored, counts, spent, desks),
             PREVIEWED,
         )
-        write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), str(result.data_version.value))
+        write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), version)
         yield result
 
     return [raw_generations]
@@ -101,7 +102,7 @@ def _find_earlier(context: dg.AssetExecutionContext, workspace: Workspace, recip
         return None
     try:
         rows = scan_table(workspace, recipe.name, RAW_GENERATIONS, version)
-        return Earlier(rows, read_table(workspace, recipe.name, PLANTED_ERRORS, version))
+        return Earlier(version, rows, read_table(workspace, recipe.name, PLANTED_ERRORS, version))
     except StorageError as error:
         context.log.warning(f"earlier rows are read from the journal instead: {error}")
         return None

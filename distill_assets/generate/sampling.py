@@ -140,6 +140,11 @@ class GenerationRows:
         for (part,), rows in chunk.partition_by("part", include_key=False, as_dict=True).items():
             self._parts[part].append(rows.write_ipc(None, compression="zstd").getvalue())
 
+    def find_unchanged(self) -> str | None:
+        """The earlier table's version, when each of its rows was planned again and nothing else was; else None."""
+        is_same = self._earlier is not None and not self._rows and not any(self._parts.values())
+        return self._earlier.version if is_same and len(self._taken) == self._earlier.count_rows() else None
+
     def pieces(self) -> Iterator[pl.DataFrame]:
         """raw_generations, one row a planned request, as frames in the order of its key."""
         self._pack()
@@ -150,10 +155,6 @@ class GenerationRows:
                 frames.append(self._earlier.read_rows(part, taken))
             if frames:
                 yield pl.concat(frames).sort("generation_id")
-
-    def build(self) -> pl.DataFrame:
-        """raw_generations as one frame."""
-        return pl.concat(list(self.pieces()))
 
     def build_planted_errors(self) -> pl.DataFrame:
         """What the embedded teacher recorded of its own planted errors, apart from the answers."""
@@ -167,8 +168,13 @@ class GenerationRows:
 class Earlier(NamedTuple):
     """The last table that the same code and spec made, and its planted errors; read as far as they are needed."""
 
+    version: str
     rows: pl.LazyFrame
     planted: pl.DataFrame
+
+    def count_rows(self) -> int:
+        """How many rows there are, those that ended in an error included."""
+        return int(self.rows.select(pl.len()).collect().item())
 
     def list_final(self) -> frozenset[str]:
         """Ids of the requests that ended for good."""

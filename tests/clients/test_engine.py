@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
@@ -144,7 +145,7 @@ def test_hostile_text_in_an_answer_is_a_row_and_breaks_nothing(content: str, sta
         endpoint.content = content
         desks = open_desks([TeacherSpec(model="m", base_url=endpoint.base_url)], SqlSample, lambda _: "sk-key")
         ask([ChatRequest("s", "u", 1, 0, ("m",), planned)], desks, journal, Cap(), rows.add, lambda _: None)
-    frame = rows.build()
+    frame = pl.concat(list(rows.pieces()))
     assert frame["generation_status"].to_list() == [status]
     version = write_table(Workspace(tmp_path), "r", RAW_GENERATIONS, frame)
     assert read_table(Workspace(tmp_path), "r", RAW_GENERATIONS, version).equals(frame)

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
-from distill_assets.generate.sampling import GenerationRows, count_requests, plan_requests
+from distill_assets.generate.sampling import Earlier, GenerationRows, count_requests, plan_requests
 from distill_assets.prompts import Prompt
-from distill_assets.tables import RAW_GENERATIONS, SEED_CORPUS, build_frame, check_frame, hash_frame
+from distill_assets.storage import Workspace, scan_table, write_table_in_pieces
+from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS, build_frame, check_frame, hash_frame
 from distill_assets.teachers import GenerateSpec, StrategySpec, TeacherSpec
 
 PROMPT = Prompt("p.v1#abc", "You write SQL.", "{{schema}} {{kind}} {{text}}")
@@ -90,7 +91,7 @@ def test_rows_are_a_raw_generations_table_whatever_order_replies_come_in():
         rows = GenerationRows({"a": ("a:m", "x")})
         for ix in order:
             rows.add(planned[ix], replies[ix])
-        return rows.build(), rows.build_planted_errors()
+        return pl.concat(list(rows.pieces())), rows.build_planted_errors()
 
     frame, planted = build(list(range(12)))
     check_frame(RAW_GENERATIONS, frame)
@@ -100,3 +101,38 @@ def test_rows_are_a_raw_generations_table_whatever_order_replies_come_in():
     assert other.equals(frame)
     cheaper = frame.with_columns(cost_usd=pl.lit(0.0))
     assert hash_frame(RAW_GENERATIONS, cheaper) == hash_frame(RAW_GENERATIONS, frame), "a price changes no data"
+
+
+def test_rows_of_equal_requests_are_taken_over_and_an_equal_plan_is_the_table_that_is_there(tmp_path):
+    workspace, planned = Workspace(tmp_path), plan(seeds(30), [teacher("a")], GenerateSpec(samples_per_seed=2))
+    answer = {"question": "q", "reasoning": "", "sql": "s"}
+
+    def fill(rows: GenerationRows, requests: list[tuple[int, ChatRequest]]) -> None:
+        known, take = rows.settled()
+        for number, request in requests:
+            if f"r{number}" in known:
+                take(f"r{number}")
+            else:
+                status = "error" if number == 5 else "ok"
+                rows.add(
+                    request, ChatReply(f"r{number}", status, "a", answer, extra={"planted_error": "x"} if number % 7 == 0 else None)
+                )
+
+    def make(requests: list[tuple[int, ChatRequest]], earlier: Earlier | None) -> tuple[str, bool, list[str]]:
+        rows = GenerationRows({"a": ("a:m", "x")}, earlier)
+        fill(rows, requests)
+        unchanged = rows.find_unchanged()
+        version = unchanged or write_table_in_pieces(workspace, "r", RAW_GENERATIONS, rows.pieces())
+        return version, unchanged is not None, rows.build_planted_errors()["generation_id"].to_list()
+
+    numbered = list(enumerate(planned))
+    for requests in (numbered, [pair for pair in numbered if pair[0] != 5]):
+        version, is_unchanged, planted = make(requests, None)
+        assert not is_unchanged
+        stored = scan_table(workspace, "r", RAW_GENERATIONS, version)
+        all_planted = build_frame(PLANTED_ERRORS, [{"generation_id": one, "planted_error": "x"} for one in planted])
+        earlier = Earlier(version, stored, all_planted)
+        assert make(requests, earlier) == (version, len(requests) < 60, planted), "a row that ended in an error is made anew"
+        fewer = requests[10:]
+        assert make(fewer, earlier)[:2] == (make(fewer, None)[0], False)
+        assert make(fewer, earlier)[2] == make(fewer, None)[2]
