@@ -43,11 +43,15 @@ def test_a_terminal_shows_how_asking_goes_while_it_goes(home: Path, tmp_path: Pa
 
 
 def test_a_line_says_what_is_done_and_what_it_cost() -> None:
-    line = describe_progress("generations", Counts(600, 100, 510, 2, 0.5, 7000, 16), 1000, 10.0)
+    line = describe_progress(
+        "generations", Counts(done=600, reused=100, sent=510, failed=2, usd=0.5, tokens=7000, concurrency=16), 1000, 10.0
+    )
     assert line == (
         "generations 600/1,000 · 100 cached · 2 failed · 50.0/s · 8 s left · up to 16 at once · 0.5000 USD · 7,000 tokens"
     )
-    assert describe_progress("generations", Counts(5, 5), 5, 0.0) == "generations 5/5 · 5 cached · 0 failed"
+    assert describe_progress("generations", Counts(done=5, reused=5), 5, 0.0) == "generations 5/5 · 5 cached · 0 failed"
+    batched = describe_progress("generations", Counts(done=5, reused=1, waiting=4), 5, 1.0)
+    assert batched == "generations 1/5 · 1 cached · 0 failed · 4 for a batch"
 
 
 def test_a_preview_holds_nothing_that_a_terminal_would_obey() -> None:
