@@ -30,14 +30,14 @@ WINDOW = 64  # calls a latency median is taken over
 SLOW_RATIO = 3.0
 RATE_WINDOW_S = 4.0
 LEARN_EVERY_S = 0.25
-LATEST = 16  # ends of calls that tell whether most are refused
+LATEST, MOST = 32, 20  # ends of calls, and how many of them say that most are refused
 KNOWN_AFTER_S, KNOWN_CALLS = 0.5, 4  # what was accepted that long after the first refusal came at the endpoint's pace
 KEPT = 0.95
 FIRST_KEPT = 0.35  # of what was accepted before the first refusal: that emptied a full bucket
-FADED = 0.9  # of the best pace, at each look
-FLOOR = 0.5  # of the best pace: where refusals go on below it, it was not the pace that they were about
+FLOOR = 0.5  # where refusals go on at this part of the pace they began at, they are not about the pace
 MIN_PER_S = 0.2
-HELD_S = 1.5  # then it grows: slowly beyond the best pace known, fast up to it
+LATE_S = 0.02  # a turn that came late by so much makes the next one come earlier
+HELD_S = 1.5  # so long a pace is kept; then it grows, fast up to what was taken lately and slowly beyond
 GROWTH_PER_S, REGROWTH_PER_S = 1.02, 1.5
 MAX_TOLD_RESET_S = 1.0  # a longer one is often the time to a full bucket, not to the next call
 
@@ -63,9 +63,10 @@ class Throttle:
         self._latest_refused: deque[bool] = deque(maxlen=LATEST)
         self._first_refused = self._last_refused = float("-inf")
         self._learnt_per_s: float | None = None
-        self._best_per_s = 0.0
+        self._taken_per_s = self._began_per_s = 0.0
         self._learnt_at = float("-inf")
         self._next_start = 0.0
+        self._turn = asyncio.Lock()
 
     async def admit(self, tokens: int) -> None:
         """Wait until one more call may start.
@@ -102,11 +103,9 @@ class Throttle:
             await self._requests.acquire()
         if self._tokens is not None:
             await self._take_tokens(tokens)
-        await self._wait_out_pauses()
-        while self._learnt_per_s is not None and not await self._keep_learnt_pace():
-            await self._wait_out_pauses()
-
-    async def _wait_out_pauses(self) -> None:
+        if self._learnt_per_s is not None:
+            async with self._turn:  # one at a time, so that what waited for a pause to end is no burst
+                await self._keep_learnt_pace()
         while (wait := self._paused_until - now()) > 0:
             await asyncio.sleep(wait)
 
@@ -118,18 +117,17 @@ class Throttle:
             await self._tokens.acquire(min(owed, piece))
             owed -= piece
 
-    async def _keep_learnt_pace(self) -> bool:
-        """Wait for a turn at the learnt pace; False when a pause began meanwhile, so that what it held up is no burst."""
-        start = max(now(), self._next_start)
-        self._next_start = start + 1 / self._grow(self._learnt_per_s)
-        await asyncio.sleep(max(0.0, start - now()))
-        return self._paused_until <= now()
+    async def _keep_learnt_pace(self) -> None:
+        while (wait := max(self._next_start, self._paused_until) - now()) > 0 and self._learnt_per_s is not None:
+            await asyncio.sleep(min(wait, LEARN_EVERY_S))
+        if self._learnt_per_s is not None:
+            self._next_start = max(self._next_start, now() - LATE_S) + 1 / self._grow(self._learnt_per_s)
 
     def _grow(self, per_s: float) -> float:
         """A learnt pace as it may be by now, when nothing was refused since."""
         held_s = min(60.0, max(0.0, now() - self._learnt_at - HELD_S))
-        fast, slow = per_s * REGROWTH_PER_S**held_s, max(per_s, KEPT * self._best_per_s) * GROWTH_PER_S**held_s
-        return min(fast, slow) if self._best_per_s else fast
+        fast, slow = per_s * REGROWTH_PER_S**held_s, max(per_s, KEPT * self._taken_per_s) * GROWTH_PER_S**held_s
+        return min(fast, slow) if self._taken_per_s else fast
 
     def release(self, latency_s: float | None, expected_tokens: int, used_tokens: int) -> None:
         """A call ended.
@@ -180,35 +178,34 @@ class Throttle:
             self.pause(wait_s)
         self._latest_refused.append(True)
         if now() - self._last_refused > RATE_WINDOW_S:
-            self._first_refused = now()
+            self._first_refused, self._began_per_s = now(), 0.0
         self._last_refused = now()
         is_declared = self._requests is not None or self._tokens is not None
-        most = sum(self._latest_refused) > LATEST / 2
+        most = sum(self._latest_refused) >= MOST
         if not is_declared and (most or self._learnt_per_s) and now() - self._learnt_at >= LEARN_EVERY_S:
             self._learn_pace(most)
 
     def _learn_pace(self, are_most_refused: bool) -> None:
         """Ask a little slower, and no faster than what was taken since the refusals began, where that is known."""
-        taken_per_s = self._measure_pace()
-        if taken_per_s is not None:
-            self._best_per_s = max(taken_per_s, FADED * self._best_per_s)
-        if self._learnt_per_s is not None:
-            pace = (CUT if are_most_refused else KEPT) * self._grow(self._learnt_per_s)
+        grown = self._grow(self._learnt_per_s) if self._learnt_per_s else None
+        taken = self._measure_pace()
+        if taken is not None:
+            self._taken_per_s, self._began_per_s = taken, max(taken, self._began_per_s)
+            pace = KEPT * (taken if are_most_refused or grown is None else min(taken, grown))
+        elif grown is not None:
+            pace = (CUT if are_most_refused else KEPT) * grown
         elif self._accepted:
             pace = FIRST_KEPT * len(self._accepted) / max(LEARN_EVERY_S, now() - self._accepted[0])
         else:
             return  # nothing was ever taken: requests back off one by one
-        if taken_per_s is not None:
-            pace = KEPT * (taken_per_s if are_most_refused else min(taken_per_s, self._grow(self._learnt_per_s or taken_per_s)))
-        self._learnt_per_s, self._learnt_at = max(MIN_PER_S, pace), now()
-        self._next_start = max(self._next_start, now())
-        if pace < FLOOR * self._best_per_s:
-            self._best_per_s = 0.0
-            self._learnt_per_s = self._learnt_per_s if are_most_refused else None
+        if pace < FLOOR * self._began_per_s:
+            self._first_refused, self._began_per_s = now(), 0.0
+            pace = pace if are_most_refused else None
+        self._learnt_per_s, self._learnt_at = pace and max(MIN_PER_S, pace), now()
 
     def _measure_pace(self) -> float | None:
         """Calls a second that were accepted lately, none from before the first refusal; None while too little is known."""
-        for window_s, n_needed in ((RATE_WINDOW_S / 4, LATEST / 2), (RATE_WINDOW_S, KNOWN_CALLS)):
+        for window_s, n_needed in ((RATE_WINDOW_S / 4, 2 * KNOWN_CALLS), (RATE_WINDOW_S, KNOWN_CALLS)):
             since = max(self._first_refused, now() - window_s)
             n_taken = sum(at >= since for at in self._accepted)
             if n_taken >= n_needed and now() - since >= KNOWN_AFTER_S:
