@@ -67,6 +67,7 @@ MEANINGS = {
     "teacher.limits.concurrency": "most requests at a time; the number in use adapts",
     "teacher.limits.requests_per_minute": "the endpoint's limit; null: as it tells, else learnt",
     "teacher.limits.tokens_per_minute": "the endpoint's limit; null: as it tells",
+    "teacher.limits.enqueued_tokens": "most prompt tokens in batches at once; null: as many as there are",
     "teacher.limits.timeout_s": "longest wait for a whole answer, in seconds",
     "teacher.limits.max_tries": "tries of a call that fails in passing",
     "teacher.limits.first_wait_s": "wait before the second try; doubles from try to try",
