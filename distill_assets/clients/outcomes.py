@@ -29,6 +29,11 @@ class Whole(NamedTuple):
     usd: float | None
     tokens: int
 
+    @property
+    def is_estimated(self) -> bool:
+        """True when the endpoint told no tokens."""
+        return "estimated" in self.facts
+
 
 def read_outcome(
     got: Exchange, facts: Mapping[str, Any], endpoint: Endpoint, price: Price | None, n_prompt_bytes: int
