@@ -98,7 +98,7 @@ RAW_GENERATIONS = TableSpec(
         "generation_id": Field(S, "content id of request_id and reply"),
         "request_id": Field(S, "content id of the request: endpoint, body, sample index"),
         "seed_id": Field(S, "seed that the request was made from"),
-        "sample_ix": Field(N, "which of the samples of that seed"),
+        "sample_ix": Field(N, "which of the samples of that seed and prompt"),
         "strategy": Field(S, "strategy that made the request"),
         "database": Field(S, "database that the question is asked about"),
         "prompt_id": Field(S, "prompt file with version and content hash"),

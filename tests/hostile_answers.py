@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from tests.hostile_samples import Draw, share, wanted_schema, write_text
@@ -25,6 +25,8 @@ from tests.hostile_samples import Draw, share, wanted_schema, write_text
 CREATED = 1_767_225_600
 FINGERPRINT = "fp_test"
 JSON_HEADERS = {"Content-Type": "application/json"}
+# What a LiteLLM proxy tells when another deployment than the asked one has answered.
+FALLEN_BACK = {"x-litellm-attempted-fallbacks": "1", "x-litellm-model-name": "other/model"}
 HTML_HEADERS = {"Content-Type": "text/html"}
 
 
@@ -168,7 +170,8 @@ def answer(call: Call, change: Callable[[dict[str, Any]], None] | None = None, *
     if change is not None:
         change(whole)
     tokens = {"tokens_in": usage["prompt_tokens"], "tokens_out": usage["completion_tokens"]}
-    return Reply(200, json.dumps(whole).encode(), JSON_HEADERS, **{"is_answer": True, "billed": True, **tokens, **how})
+    sent = {"headers": JSON_HEADERS, "is_answer": True, "billed": True, **tokens, **how}
+    return Reply(200, json.dumps(whole).encode(), **sent)
 
 
 def error(status: int, message: str, code: str | None, headers: dict[str, str] | None = None, /, **more: Any) -> Reply:
@@ -306,6 +309,7 @@ FAULTS: dict[str, Callable[[Call], Reply]] = {
     "500": lambda _: error(500, "The server had an error while processing your request.", None),
     "502": lambda _: page(502, "502 Bad Gateway"),
     "503-html": lambda _: page(503, "503 Service Temporarily Unavailable"),
+    "503-huge": lambda _: replace(page(503, "503 Service Temporarily Unavailable"), manner="huge"),
     "reset-before": lambda _: Reply(0, b"", {}, manner="reset-before"),
     "reset-mid": lambda call: answer(call, is_answer=False, manner="reset-mid"),
     "truncated-json": cut_body,
@@ -324,21 +328,24 @@ FAULTS: dict[str, Callable[[Call], Reply]] = {
     "no-usage": lambda call: answer(call, lambda whole: whole.pop("usage")),
     "huge": lambda call: answer(call, manner="huge"),
     "context": over_context,
+    "400": lambda _: error(400, "Unsupported value: 'temperature' does not support 0.9 with this model.", "unsupported_value"),
     # The server puts the address of its second port in.
     "redirect": lambda _: Reply(307, b"", {}),
     "401": wrong_key,
     "insufficient_quota": out_of_quota,
     "quota-midway": out_of_quota,
     "wrong-model": another_model,
+    "litellm-fallback": lambda call: answer(call, headers={**JSON_HEADERS, **FALLEN_BACK}),
 }
 PERMANENT = frozenset({
     "wrong-schema", "invalid-content", "empty-choices", "null-content", "length", "content_filter", "filter-400", "refusal",
-    "huge", "context", "401", "insufficient_quota", "quota-midway", "no-usage", "wrong-model", "429-huge", "redirect",
+    "huge", "context", "400", "401", "insufficient_quota", "quota-midway", "no-usage", "wrong-model", "429-huge", "redirect",
+    "litellm-fallback",
 })  # fmt: skip
 # A batch answers its rows out of sight of the network.
 IN_BATCHES = frozenset({
     "wrong-schema", "invalid-content", "empty-choices", "null-content", "length", "content_filter", "filter-400", "refusal",
-    "context", "no-usage", "wrong-model",
+    "context", "400", "no-usage", "wrong-model",
 })  # fmt: skip
 # Those that leave a run to go on; the rest is there to stop it.
 MIX = tuple(name for name in FAULTS if name not in {"ok", "429-huge", "401", "insufficient_quota", "quota-midway", "redirect"})

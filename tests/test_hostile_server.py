@@ -174,6 +174,7 @@ SHAPES: dict[str, Any] = {
     "500": lambda r: r[0] == 500 and "error" in json.loads(r[2]),
     "502": lambda r: r[0] == 502 and r[2].startswith(b"<html"),
     "503-html": lambda r: r[0] == 503 and r[2].startswith(b"<html"),
+    "503-huge": lambda r: r[0] == 503 and len(r[2]) > 20 * 1024 * 1024,
     "reset-before": lambda r: isinstance(r, (aiohttp.ClientConnectionError, ConnectionError)),
     "reset-mid": lambda r: isinstance(r, (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError)),
     "truncated-json": lambda r: r[0] == 200 and r[2].startswith(b"{") and not r[2].endswith(b"}"),
@@ -192,18 +193,20 @@ SHAPES: dict[str, Any] = {
     "no-usage": lambda r: "usage" not in json.loads(r[2]) and content_of(r),
     "huge": lambda r: len(r[2]) > 20 * 1024 * 1024 and json.loads(r[2])["choices"],
     "context": lambda r: r[0] == 400 and json.loads(r[2])["error"]["code"] == "context_length_exceeded",
+    "400": lambda r: r[0] == 400 and json.loads(r[2])["error"]["code"] == "unsupported_value",
     "redirect": lambda r: r[0] == 307 and r[1]["location"].endswith("/chat/completions"),
     "401": lambda r: r[0] == 401 and "sk-1" in json.loads(r[2])["error"]["message"],
     "insufficient_quota": lambda r: r[0] == 429 and json.loads(r[2])["error"]["code"] == "insufficient_quota",
     "quota-midway": lambda r: r[0] == 429 and json.loads(r[2])["error"]["code"] == "insufficient_quota",
     "wrong-model": lambda r: json.loads(r[2])["model"] == "another-model-2025-06-01",
+    "litellm-fallback": lambda r: r[1]["x-litellm-attempted-fallbacks"] == "1" and content_of(r),
 }
 UNBILLED = {
-    "429", "429-sec", "429-noheader", "429-huge", "500", "502", "503-html", "reset-before", "hang", "empty-body", "not-json",
-    "filter-400", "context", "redirect", "401", "insufficient_quota", "quota-midway",
+    "429", "429-sec", "429-noheader", "429-huge", "500", "502", "503-html", "503-huge", "reset-before", "hang", "empty-body", "not-json",
+    "filter-400", "context", "400", "redirect", "401", "insufficient_quota", "quota-midway",
 }  # fmt: skip
 PASSING = (UNBILLED | {"reset-mid", "truncated-json", "slowloris"}) - {
-    "429-huge", "filter-400", "context", "redirect", "401", "insufficient_quota", "quota-midway",
+    "429-huge", "filter-400", "context", "400", "redirect", "401", "insufficient_quota", "quota-midway",
 }  # fmt: skip
 
 

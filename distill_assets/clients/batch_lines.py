@@ -47,6 +47,7 @@ class Collector:
         self.sizes = {**dict.fromkeys(journal.batched.list_keys(batch.id), 0), **sizes}
         self.settled: set[str] = set()
         self.held: dict[str, dict[str, Any]] = {}
+        self.held_of_row: set[str] = set()
         self.n_answered = self.n_rejected = self.n_failed = self.tokens = self.n_stray = 0
         self.usd = 0.0
         self.fatal: str | None = None
@@ -90,14 +91,19 @@ class Collector:
         if not self._is_known(key):
             self.usd += whole.usd or 0.0
             self.tokens += whole.tokens
-            self.journal.append(key, whole.usd or 0.0, whole.tokens, whole.facts, whole.content, self.batch.id)
+            usd, tokens = self._find_most(key) if whole.is_estimated else (whole.usd or 0.0, whole.tokens)
+            self.journal.append(key, usd, tokens, whole.facts, whole.content, self.batch.id)
+
+    def _find_most(self, key: str) -> tuple[float, int]:
+        """The most that a call can have cost, as it was reserved."""
+        place = self.journal.batched.find(key)
+        return (place.usd_nano / 1e9, place.tokens) if place else (0.0, 0)
 
     def _keep_too_large(self, key: str, facts: dict[str, Any]) -> None:
         """The reply is not kept, but its cost is: the most that it could be."""
         self.n_answered += 1
         if not self._is_known(key):
-            place = self.journal.batched.find(key)
-            usd, tokens = (place.usd_nano / 1e9, place.tokens) if place else (0.0, 0)
+            usd, tokens = self._find_most(key)
             known = {**facts, "outcome": "invalid", "error": "the reply is over 4 MiB", "usd": usd}
             self.journal.append(key, usd, tokens, known, batch_id=self.batch.id)
 
@@ -112,6 +118,8 @@ class Collector:
         """A call that has no whole reply: kept as a negative answer, or let go."""
         if fault.kind in ("rejected", "refused"):
             self.held[key] = {**describe_rejection(fault), "batch": self.batch.batch_id}
+            if fault.is_of_row:
+                self.held_of_row.add(key)
             return
         self.n_failed += 1
         if fault.kind == "fatal":
@@ -136,18 +144,21 @@ class Collector:
 
     def _settle_held(self) -> str | None:
         """Keep rejections, so that they are not asked again; but not when it may be the endpoint that takes nothing."""
-        if self.n_answered == 0 and len(self.held) >= MAX_STREAK:
-            for key in self.held:
+        problem = None
+        others = [key for key in self.held if key not in self.held_of_row]
+        if self.n_answered == 0 and len(others) >= MAX_STREAK:
+            last = self.held[others[-1]]["error"]
+            problem = f"all {len(self.held)} requests of batch {self.batch.batch_id} were rejected, the last with: {last}"
+            for key in others:
+                del self.held[key]
                 if self._is_here(key):
                     self.journal.leave_batch(key, self.batch.id)
-            self.n_failed += len(self.held)
-            last = next(reversed(self.held.values()))["error"]
-            return f"all {len(self.held)} requests of batch {self.batch.batch_id} were rejected, the last with: {last}"
+            self.n_failed += len(others)
         for key, record in self.held.items():
             self.n_rejected += 1
             if not self._is_known(key):
                 self.journal.append(key, 0.0, 0, record, batch_id=self.batch.id)
-        return None
+        return problem
 
 
 def read_row_error(error: Any, key: str) -> Fault:

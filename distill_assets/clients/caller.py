@@ -27,7 +27,6 @@ MAX_BACKOFF_S = 30.0
 LIMITED_TRIES = 8  # a refusal for rate costs nothing, so it has this many times the tries of a failure
 MAX_STREAK = 20  # requests in a row that fail or are rejected, before that is the endpoint's state and not a row's
 MAX_REFUSED_STREAK = 50
-REFUSED_FREE = ("rejected", "refused")  # by a status of 400 and the like, which costs nothing
 
 
 class Caller:
@@ -69,7 +68,7 @@ class Caller:
             if outcome.kind == "fatal" or (outcome.wait_s or 0) > MAX_WAIT_S:
                 self._stop_desk(desk, describe_fatal(outcome))
                 return "error", words
-            if outcome.kind in REFUSED_FREE:
+            if outcome.kind in ("rejected", "refused"):
                 return self._settle_rejection(desk, call, outcome)
             failures += outcome.kind == "passing"
             refusals += outcome.kind == "limited"
@@ -181,7 +180,7 @@ class Caller:
         facts = {"s": got.status, "ms": round(latency_s * 1000), "headers": keep_headers(got.headers), "teacher": desk.spec.called}
         if self.read_wall_clock is not None:
             facts["at"] = round(self.read_wall_clock(), 3)
-        if got.is_too_large:
+        if got.is_too_large and got.status == 200:  # an error's page may be as large as it likes
             return self._journal_too_large(desk, call, facts)
         outcome = read_outcome(got, facts, desk.endpoint, desk.price, len(call.content))
         if isinstance(outcome, Fault):
@@ -199,12 +198,14 @@ class Caller:
     def keep_reply(self, desk: Desk, call: Call, whole: Whole) -> None:
         """Journal a whole reply, and see what it says of its teacher."""
         tokens = whole.tokens
-        self.journal.append(call.key, whole.usd or 0.0, tokens, whole.facts, whole.content)
+        # An estimate may be too low; what counts against the budget may not.
+        cost = desk.reserve(call.content, call.max_tokens) if whole.is_estimated else (whole.usd or 0.0, tokens)
+        self.journal.append(call.key, *cost, whole.facts, whole.content)
         self.usd += whole.usd or 0.0
         self.tokens += tokens
         desk.streak, desk.has_answered = 0, True
         desk.mean_tokens = tokens if desk.mean_tokens is None else 0.95 * desk.mean_tokens + 0.05 * tokens
-        self.release_held()
+        self._settle_held(desk, is_kept=True)
         if (stranger := find_stranger(desk.spec, whole)) is not None:
             self._stop_desk(desk, stranger)
         if self.journal.is_full:
@@ -216,26 +217,30 @@ class Caller:
         return None, tokens
 
     def _settle_rejection(self, desk: Desk, call: Call, fault: Fault) -> tuple[str, str] | None:
-        """Keep a rejection, so that it is not asked again; but not while it may be the endpoint that takes nothing.
+        """Keep a rejection, so that it is not asked again; but not before an answer shows that the endpoint takes others.
 
         Returns:
-            None when it is in the journal; else its status and words.
+            None when the journal can be asked for it; else the status and words that its request ends with.
         """
-        if desk.has_answered:
+        if fault.is_of_row:
             self.journal.append(call.key, 0.0, 0, describe_rejection(fault))
             return None
-        desk.held.append((call.key, describe_rejection(fault)))
-        if len(desk.held) >= MAX_STREAK or desk.stopped is not None:
-            desk.held.clear()
-            self._stop_desk(desk, f"the first {MAX_STREAK} requests were all rejected, the last with: {fault.words}")
-        return fault.kind, fault.words
+        self.journal.hold(call.key, describe_rejection(fault))
+        desk.held.append(call.key)
+        if len(desk.held) < MAX_STREAK and desk.stopped is None:
+            return None
+        self._settle_held(desk, is_kept=False)
+        self._stop_desk(desk, f"{MAX_STREAK} requests in a row were rejected, the last with: {fault.words}")
+        return "error", fault.words
 
-    def release_held(self) -> None:
-        """Journal the rejections that were held back: the endpoint takes other requests."""
+    def _settle_held(self, desk: Desk, is_kept: bool) -> None:
+        self.journal.settle_held(desk.held, is_kept)
+        desk.held.clear()
+
+    def settle_rejections(self) -> None:
+        """At the end, keep the rejections of each teacher that has answered anything at all."""
         for desk in self.desks.values():
-            for key, record in desk.held:
-                self.journal.append(key, 0.0, 0, record)
-            desk.held.clear()
+            self._settle_held(desk, is_kept=desk.has_answered)
 
     def look_at_refusals(self, desk: Desk, reply: ChatReply) -> None:
         """Stop a teacher that refuses one request after the other."""

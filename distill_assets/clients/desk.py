@@ -36,7 +36,7 @@ class Desk:
         self.mean_tokens: float | None = None
         self.streak = self.refused_streak = 0
         self.has_answered = False
-        self.held: list[tuple[str, dict[str, Any]]] = []
+        self.held: list[str] = []
         self.outbox: Outbox | None = None
 
     def expect_tokens(self, content: bytes) -> int:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import orjson
 
-from distill_assets.clients.caller import REFUSED_FREE, Caller
+from distill_assets.clients.caller import Caller
 from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.desk import Desk, check_budget
 from distill_assets.clients.journal import Cap, Journal
@@ -122,7 +122,7 @@ class _Engine:
                 await self._dispatch(requests)
                 while self.tasks:
                     await self._wait_for_a_task()
-                self.caller.release_held()
+                self.caller.settle_rejections()
             finally:
                 for task in (*self.tasks, *helpers):
                     task.cancel()
@@ -171,6 +171,7 @@ class _Engine:
         for name in request.route:
             desk = self.desks[name]
             step = resolve(desk.form, desk.price, request, self.journal)
+            desk.has_answered |= isinstance(step, ChatReply) and step.status not in FALLS_BACK
             if isinstance(step, ChatReply) and not (step.status in FALLS_BACK and (missing or name != request.route[-1])):
                 self.reused += 1
                 self._hand_over(request, step)
@@ -188,6 +189,7 @@ class _Engine:
                 self.done += 1
                 self.reused += 1
                 self.settled.take(key)
+                self.desks[name].has_answered = True
                 return True
         return False
 
@@ -251,6 +253,7 @@ class _Engine:
                 await asyncio.to_thread(self.journal.sync)
             except DistillError as error:
                 self.caller.end(error)
+                return  # what is not on the disk is not delivered
             self._deliver(n_written)
             self.moved.set()
 
@@ -276,7 +279,6 @@ class _Engine:
 
 
 def describe_failure(request_id: str, desk: Desk, status: str, words: str) -> ChatReply:
-    """The reply to a request that the journal has no reply to. A rejection that is held back reads as it will from there."""
-    is_free = status in REFUSED_FREE
-    cost_usd = 0.0 if is_free or desk.price is not None else None
-    return ChatReply(request_id, status, desk.spec.called, error=words, n_calls=int(is_free), cost_usd=cost_usd)
+    """The reply to a request that the journal has no reply to."""
+    cost_usd = 0.0 if desk.price is not None else None
+    return ChatReply(request_id, status, desk.spec.called, error=words, n_calls=0, cost_usd=cost_usd)

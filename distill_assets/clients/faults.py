@@ -25,6 +25,12 @@ FATAL_STATUS = {
 }
 QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "quota_exceeded", "credit_balance_too_low")
 FILTER_CODES = ("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "safety")
+FILTER_WORDS = ("content filter", "content management policy", "content policy")
+# As OpenAI, Anthropic, Gemini, vLLM and llama.cpp say that a prompt is too long for the model.
+LENGTH_WORDS = (
+    "context_length", "context length", "context window", "context size", "exceed_context", "too long", "token count",
+    "string_above_max_length",
+)  # fmt: skip
 RETRIED_STATUS = (408, 409, 425, 429)
 
 
@@ -33,12 +39,14 @@ class Fault(NamedTuple):
 
     `kind`: limited (429), passing (worth another try), rejected or refused (final for this request), fatal (ends
     the teacher's run). `is_in_doubt`: the endpoint may have billed it. `wait_s`: as the endpoint asked.
+    `is_of_row`: it is this request that is not taken, whatever becomes of the others.
     """
 
     kind: str
     words: str
     wait_s: float | None = None
     is_in_doubt: bool = False
+    is_of_row: bool = False
 
 
 def read_fault(status: int, headers: Mapping[str, str], content: bytes, key: str) -> Fault:
@@ -57,9 +65,9 @@ def read_fault(status: int, headers: Mapping[str, str], content: bytes, key: str
         return Fault("fatal", f"{FATAL_STATUS[status]} ({words})")
     if status in RETRIED_STATUS or status >= 500:
         return Fault("passing", words, read_wait_s(headers))
-    if any(name in said for name in FILTER_CODES):
-        return Fault("refused", words)
-    return Fault("rejected", words)
+    if any(name in code.lower() for name in FILTER_CODES) or any(name in said for name in FILTER_WORDS):
+        return Fault("refused", words, is_of_row=True)
+    return Fault("rejected", words, is_of_row=status == 413 or any(name in said for name in LENGTH_WORDS))
 
 
 def read_error_body(content: bytes) -> tuple[str, str]:

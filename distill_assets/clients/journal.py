@@ -72,6 +72,7 @@ class Journal:
     def __init__(self, folder: Path, own: Segment, segments: list[Segment], lock: int) -> None:
         self.folder, self._own, self._segments, self._lock = folder, own, {s.number: s for s in segments}, lock
         self._index: dict[str, int | list[int]] = {}
+        self._held: dict[str, dict[str, object]] = {}
         self._usd_nano = self._tokens = 0
         self._doubt_usd_nano = self._doubt_tokens = 0
         self.batched = Batched()
@@ -87,11 +88,10 @@ class Journal:
     # --- reading ---
 
     def find(self, key: str) -> list[dict[str, object]]:
-        """All replies journaled under `key`, oldest first."""
-        places = self._index.get(key)
-        if places is None:
-            return []
-        return [self._load(place) for place in (places if isinstance(places, list) else [places])]
+        """All replies journaled under `key`, oldest first, then one that is held back."""
+        places = self._index.get(key, ())
+        found = [self._load(place) for place in ([places] if isinstance(places, int) else places)]
+        return [*found, self._held[key]] if key in self._held else found
 
     def _load(self, place: int) -> dict[str, object]:
         segment, offset = self._segments[place >> SEGMENT_BITS], place & ((1 << SEGMENT_BITS) - 1)
@@ -202,7 +202,7 @@ class Journal:
         return self._judge(key, usd, tokens, cap, may_repeat)
 
     def _judge(self, key: str, usd: float, tokens: int, cap: Cap, may_repeat: bool) -> str:
-        if not may_repeat and key in self._index:
+        if not may_repeat and (key in self._index or key in self._held):
             return ANSWERED
         if self.batched.find(key) is not None:
             return BATCHED
@@ -274,6 +274,17 @@ class Journal:
             self._write("r", key, round(usd * NANO), tokens, rest)
         else:
             self._write("a", key, round(usd * NANO), tokens, batch_id.encode() + b" " + rest)
+
+    def hold(self, key: str, reply: dict[str, object]) -> None:
+        """Let this run find a reply that is not to be written down yet; `settle_held` ends that."""
+        self._held[key] = reply
+
+    def settle_held(self, keys: Iterable[str], is_kept: bool) -> None:
+        """Write down replies that were held back, or forget them."""
+        for key in keys:
+            reply = self._held.pop(key)
+            if is_kept:
+                self.append(key, 0.0, 0, reply)
 
     def fail(self, key: str, usd_in_doubt: float = 0.0, tokens_in_doubt: int = 0) -> None:
         """Write down that a call ended without a whole reply."""

@@ -29,6 +29,11 @@ class Whole(NamedTuple):
     usd: float | None
     tokens: int
 
+    @property
+    def is_estimated(self) -> bool:
+        """True when the endpoint told no tokens."""
+        return "estimated" in self.facts
+
 
 def read_outcome(
     got: Exchange, facts: Mapping[str, Any], endpoint: Endpoint, price: Price | None, n_prompt_bytes: int
@@ -38,15 +43,22 @@ def read_outcome(
     content = hide_key(got.content, key)
     if got.status != 200:
         return read_fault(got.status, got.headers, content, key)
-    content = clean_json(content)
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
+    if (alone := parse_alone(content)) is None and (alone := parse_alone(content := clean_json(content))) is None:
         what = "an empty body" if not content else f"{len(content)} bytes that are no JSON"
         return Fault("passing", f"HTTP 200 with {what}", is_in_doubt=True)
+    [body] = alone
     if find_choice(body) is None and isinstance(body, dict) and body.get("error"):
         return read_error_in_200(body, got, content, key)
     return weigh_reply(price, facts, body, content, n_prompt_bytes)
+
+
+def parse_alone(content: bytes) -> list[Any] | None:
+    """A JSON document in a list, or None; so deep that the journal, which keeps it one level deeper, could not read it back is none."""
+    try:
+        alone = orjson.loads(b"[" + content + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    return alone if len(alone) == 1 else None
 
 
 def weigh_reply(price: Price | None, facts: Mapping[str, Any], body: Any, content: bytes, n_prompt_bytes: int) -> Whole:

@@ -7,11 +7,15 @@ again (resolve) or what an answer is worth (judge).
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+MAX_TOKENS = 1 << 31  # who says more counts nonsense
 CHARS_PER_TOKEN = 4  # OpenAI's rule of thumb for English; used only where an endpoint tells nothing
 
 
@@ -40,15 +44,23 @@ class Usage(NamedTuple):
 def clean_json(content: bytes) -> bytes:
     """A reply's JSON without what no table can store: half characters become `?`, infinities null.
 
-    Some servers write what a model gave, lone surrogates and all. Such a reply is paid for; it is read, not asked again.
+    Some servers write what a model gave, lone surrogates and bytes that are no UTF-8 and all. Such a reply is paid for; it is
+    read, not asked again.
     """
-    if b"\\ud" not in content and b"\\uD" not in content and b"NaN" not in content and b"Infinity" not in content:
-        return content
     try:
-        data = json.loads(content, parse_constant=lambda _: None)
+        orjson.loads(content)
+        return content
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        data = json.loads(content.decode("utf-8-sig", "replace"), parse_constant=lambda _: None, parse_float=_read_float)
     except (ValueError, RecursionError):
         return content
     return json.dumps(data, ensure_ascii=False).encode("utf-8", errors="replace")
+
+
+def _read_float(text: str) -> float | None:
+    return value if math.isfinite(value := float(text)) else None
 
 
 def find_choice(data: Any) -> Mapping[str, Any] | None:
@@ -125,14 +137,20 @@ def split_think(text: str) -> tuple[str | None, str]:
 def read_usage(data: Any, n_prompt_chars: int) -> Usage:
     """Tokens of one call; from lengths where the endpoint tells none."""
     usage = data.get("usage") if isinstance(data, dict) else None
-    if not isinstance(usage, dict) or not isinstance(usage.get("prompt_tokens"), int):
+    prompt, completion = _read_count(usage, "prompt_tokens"), _read_count(usage, "completion_tokens")
+    if prompt is None or completion is None:
         choice = find_choice(data)
         text = (find_text(choice["message"]) or "") if choice else ""
         return Usage(n_prompt_chars // CHARS_PER_TOKEN + 1, len(text) // CHARS_PER_TOKEN + 1, 0, 0, True)
-    details, prompt_details = usage.get("completion_tokens_details"), usage.get("prompt_tokens_details")
-    reasoning = details.get("reasoning_tokens") if isinstance(details, dict) else 0
-    cached = prompt_details.get("cached_tokens") if isinstance(prompt_details, dict) else 0
-    return Usage(usage["prompt_tokens"], int(usage.get("completion_tokens") or 0), int(reasoning or 0), int(cached or 0), False)
+    reasoning = _read_count(usage.get("completion_tokens_details"), "reasoning_tokens")
+    cached = _read_count(usage.get("prompt_tokens_details"), "cached_tokens")
+    return Usage(prompt, completion, reasoning or 0, cached or 0, False)
+
+
+def _read_count(data: Any, name: str) -> int | None:
+    """A number of tokens, or None where something else stands in its place."""
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_TOKENS else None
 
 
 def find_upstream(data: Any, headers: Mapping[str, str]) -> str | None:

@@ -82,6 +82,6 @@ def part_torn_line(segment: Segment) -> None:
 def lay_ballast(folder: Path) -> None:
     """Keep some space back, so that replies in flight when the disk fills up can still be written."""
     file = folder / "ballast"
-    if not file.exists():
-        with suppress(OSError), file.open("wb") as handle:
+    with suppress(OSError), file.open("ab") as handle:
+        if os.fstat(handle.fileno()).st_size < BALLAST_BYTES:  # one that did not fit when it was laid
             os.posix_fallocate(handle.fileno(), 0, BALLAST_BYTES)

@@ -10,6 +10,7 @@ so an unchanged seed is never asked about twice, and a changed one always is.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -55,19 +56,22 @@ def plan_requests(
     teachers: Sequence[TeacherSpec],
     generate: GenerateSpec,
 ) -> Iterator[ChatRequest]:
-    """Plan each seed's requests, one after the other; nothing is held.
+    """Plan each seed's requests, one after the other; nothing is held. Samples of one text are counted over its strategies.
 
     Args:
         cards: database -> schema card as JSON. prompts: strategy -> prompt.
     """
     for seed in seeds.iter_rows(named=True):
         values = {"schema": cards[seed["database"]], "kind": seed["kind"], "text": seed["text"]}
+        n_planned: Counter[tuple[str, str]] = Counter()
         for name, strategy in generate.list_strategies().items():
             if not serves(strategy, seed["kind"]):
                 continue
             prompt = prompts[name]
             system, user = fill(prompt.system, values), fill(prompt.user, values)
-            for ix in range(strategy.samples_per_seed):
+            first = n_planned[system, user]
+            n_planned[system, user] += strategy.samples_per_seed
+            for ix in range(first, first + strategy.samples_per_seed):
                 number = int(unit_interval("request", generate.seed, seed["seed_id"], ix) * REQUEST_SEED_SPAN)
                 planned = Planned(seed["seed_id"], ix, seed["database"], name, prompt.prompt_id)
                 yield ChatRequest(system, user, number, ix, route_request(teachers, planned), planned)

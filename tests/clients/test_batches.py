@@ -157,13 +157,22 @@ def test_each_kind_of_bad_answer_ends_as_it_does_online(hostile: HostileServer, 
 
 
 def test_an_endpoint_that_rejects_all_is_told_and_its_rejections_are_not_kept(hostile: HostileServer, tmp_path: Path) -> None:
-    hostile.configure(batch_polls=1, fault="context")
+    hostile.configure(batch_polls=1, fault="400")
     teacher, requests = make_teacher(hostile.base_url), make_requests(25)
     run_once(tmp_path, teacher, requests)
     with pytest.raises(TeacherError, match="all 25 requests of batch batch_000001 were rejected"):
         run_once(tmp_path, teacher, requests)
     hostile.configure(fault=None)
     assert run_until_done(tmp_path, teacher, requests).count("ok") == 25
+
+
+def test_prompts_that_are_too_long_are_rows_of_their_own_however_many(hostile: HostileServer, tmp_path: Path) -> None:
+    hostile.configure(batch_polls=1, fault="context")
+    teacher, requests = make_teacher(hostile.base_url), make_requests(25)
+    assert run_until_done(tmp_path, teacher, requests).count("rejected") == 25
+    hostile.configure(fault=None)
+    assert run_once(tmp_path, teacher, requests).count("rejected") == 25
+    assert hostile.stats()["requests"] == 25
 
 
 def test_another_model_than_the_pinned_one_stops_the_run_and_its_replies_are_kept(hostile: HostileServer, tmp_path: Path) -> None:

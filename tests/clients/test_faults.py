@@ -48,7 +48,7 @@ class Case(NamedTuple):
 # Passing: the next try is answered. `n_asked` counts the try that failed.
 PASSING = [
     Case("429", "ok", 2), Case("429-noheader", "ok", 2), Case("429-sec", "ok", 2, settings={"fault_frac": 0.1}),
-    Case("500", "ok", 2), Case("502", "ok", 2), Case("503-html", "ok", 2), Case("reset-before", "ok", 2), Case("reset-mid", "ok", 2),
+    Case("500", "ok", 2), Case("502", "ok", 2), Case("503-html", "ok", 2), Case("503-huge", "ok", 2), Case("reset-before", "ok", 2), Case("reset-mid", "ok", 2),
     Case("truncated-json", "ok", 2), Case("empty-body", "ok", 2), Case("not-json", "ok", 2),
     Case("hang", "ok", 2, fields={"timeout_s": 0.6}),
     Case("slowloris", "ok", 2, fields={"timeout_s": 0.6}),
@@ -58,6 +58,7 @@ FINAL = [
     Case("wrong-schema", "invalid", 1, "no chat completion"), Case("empty-choices", "invalid", 1, "no chat completion"),
     Case("null-content", "invalid", 1, "no content"), Case("content_filter", "refused", 1, "content filter"),
     Case("refusal", "refused", 1), Case("filter-400", "refused", 1, "HTTP 400"), Case("context", "rejected", 1, "HTTP 400"),
+    Case("400", "rejected", 1, "Unsupported value"), Case("litellm-fallback", "other_model", 1, "answered by"),
     Case("huge", "invalid", 1, "over 4 MiB"), Case("no-usage", "ok", 1), Case("length", "truncated", 2, "max_tokens", settings={"fault_frac": 1.0}),
     Case("length", "ok", 2, settings={"length_needs": 1200}), Case("invalid-content", "invalid", 2, "validation error", settings={"fault_frac": 1.0}),
 ]  # fmt: skip
@@ -191,13 +192,38 @@ def test_five_rows_refused_for_ever_cost_five_rows(server: HostileServer, tmp_pa
     assert server.stats()["requests"] == 1000
 
 
-def test_an_endpoint_that_takes_nothing_stops_the_run_and_condemns_no_row(server: HostileServer, tmp_path: Path):
-    server.configure(fault="context")
-    with pytest.raises(TeacherError, match="the first 20 requests were all rejected"):
+@pytest.mark.parametrize("fault_after", [0, 40], ids=["from the start", "in the middle"])
+def test_an_endpoint_that_takes_nothing_stops_the_run_and_condemns_no_row(server: HostileServer, tmp_path: Path, fault_after: int):
+    server.configure(fault="400", fault_after=fault_after)
+    with pytest.raises(TeacherError, match="20 requests in a row were rejected, the last with: HTTP 400: Unsupported value"):
         run(tmp_path, teacher(server), 100)
+    answered = server.stats()["answers"]
     server.configure(fault=None)
     replies, counts = run(tmp_path, teacher(server), 100)
-    assert {reply.status for reply in replies} == {"ok"} and counts.sent == 100
+    assert {reply.status for reply in replies} == {"ok"} and counts.sent == 100 - answered
+
+
+def test_prompts_that_are_too_long_are_rows_of_their_own_however_many(server: HostileServer, tmp_path: Path):
+    server.configure(fault="context")
+    replies, _ = run(tmp_path, teacher(server), 40)
+    assert {reply.status for reply in replies} == {"rejected"}
+    assert run(tmp_path, teacher(server), 40) == (replies, Counts(40, 40, concurrency=8))
+    server.configure(fault=None)
+    replies, counts = run(tmp_path, teacher(server, retry_outcomes=["rejected"]), 40)
+    assert {reply.status for reply in replies} == {"ok"} and counts.sent == 40
+
+
+def test_rows_that_are_rejected_by_an_endpoint_that_takes_others_are_not_asked_again(server: HostileServer, tmp_path: Path):
+    server.configure(fault="400")
+    replies, _ = run(tmp_path, teacher(server), 15)
+    assert {reply.status for reply in replies} == {"rejected"}
+    assert run(tmp_path, teacher(server), 15)[1].sent == 15, "it has taken nothing yet, so it may be the endpoint"
+    server.configure(fault=None)
+    run(tmp_path, teacher(server), 10)
+    server.configure(fault="400")
+    replies, counts = run(tmp_path, teacher(server, retry_outcomes=["rejected"]), 15)
+    assert (counts.reused, counts.sent) == (10, 10), "five rows, each asked twice"
+    assert run(tmp_path, teacher(server, retry_outcomes=["rejected"]), 15) == (replies, Counts(15, 15, concurrency=8))
 
 
 def test_an_endpoint_that_is_not_there_stops_the_run(tmp_path: Path):

@@ -60,7 +60,7 @@ def test_refusals_that_are_not_about_the_rate_teach_no_pace(server: HostileServe
 
 def test_a_told_pause_holds_for_all(server: HostileServer, tmp_path: Path) -> None:
     server.configure(fault="429-sec", latency_s=0.02)
-    run(server, tmp_path, 12, concurrency=4)
+    run(server, tmp_path, 6, concurrency=4)
     tries = server.stats(detail=True)["bodies"].values()
     first = min(body["first_s"] for body in tries)
     soon = [body for body in tries if body["first_s"] < first + 0.9]

@@ -76,6 +76,8 @@ def test_a_strategy_goes_to_who_serves_it_and_takes_its_kinds_of_seeds():
     hard = [r for r in planned if r.subject.strategy == "hard"]
     assert len(hard) == 100 and all(r.subject.seed_id.startswith("question") for r in hard)
     assert {r.route[0] for r in hard} == {"a", "b"}, "a teacher without strategies serves all"
+    texts = [(r.system, r.user, r.seed, r.sample_ix) for r in planned]
+    assert len(set(texts)) == len(texts), "two strategies with one prompt ask for samples of their own"
 
 
 def test_rows_are_a_raw_generations_table_whatever_order_replies_come_in():
