@@ -46,10 +46,10 @@ class Counts(NamedTuple):
     reused: int = 0
     sent: int = 0
     failed: int = 0
-    waiting: int = 0
     usd: float = 0.0
     tokens: int = 0
     concurrency: int = 0
+    waiting: int = 0
 
 
 class Settled(NamedTuple):
@@ -275,7 +275,7 @@ class _Engine:
     def count(self) -> Counts:
         concurrency = sum(int(desk.throttle.concurrency) for desk in self.desks.values() if desk.session is not None)
         c = self.caller
-        return Counts(self.done, self.reused, c.sent, self.failed, self.waiting, c.usd, c.tokens, concurrency)
+        return Counts(self.done, self.reused, c.sent, self.failed, c.usd, c.tokens, concurrency, self.waiting)
 
 
 def describe_failure(request_id: str, desk: Desk, status: str, words: str) -> ChatReply:

@@ -15,6 +15,7 @@ import random
 import signal
 import ssl
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ def fork(base_url: str, folder: Path, kill_at: int) -> tuple[bool, int, list[Any
             table = run(base_url, folder)
             told.write_text(json.dumps([len(seen), table]))
             code = 0
+        except BaseException:  # noqa: BLE001 - told, and then this child ends
+            traceback.print_exc()
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
