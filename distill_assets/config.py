@@ -18,19 +18,11 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from distill_assets.errors import RecipeError
+from distill_assets.judging import JudgeSpec
 from distill_assets.teachers import NAME_PATTERN, BudgetSpec, GenerateSpec, Spec, TeacherSpec, find_routing_problem
 
 MAX_RECIPE_BYTES = 1 << 20
 BUILT_IN_RECIPE = "text_to_sql"
-
-
-class JudgeSpec(Spec):
-    """Bounds of the heuristics, in characters, and of each query's execution, in seconds."""
-
-    min_question_chars: int = Field(8, ge=1)
-    max_question_chars: int = Field(240, ge=1)
-    max_sql_chars: int = Field(600, ge=1)
-    query_timeout_s: float = Field(5, gt=0)
 
 
 class CurateSpec(Spec):

@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from distill_assets.config import JudgeSpec
+from distill_assets.judging import HeuristicsSpec
 
-Rule = Callable[[str, str, str, JudgeSpec], str | None]
+Rule = Callable[[str, str, str, HeuristicsSpec], str | None]
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -56,7 +56,7 @@ STEM_CHARS = 4
 SMALL_NUMBERS = ("0", "1")
 
 
-def check_length(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_length(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """Question and query lie within the recipe's bounds, in characters."""
     if not spec.min_question_chars <= len(question) <= spec.max_question_chars:
         return f"question of {len(question)} characters, allowed {spec.min_question_chars} to {spec.max_question_chars}"
@@ -65,13 +65,13 @@ def check_length(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | 
     return None
 
 
-def check_no_leak(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_no_leak(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """The question speaks of things, not of SQL or technical names."""
     found = re.search(r"\bSELECT\b.+\bFROM\b|\b\w+_\w+\b|\b\w+\.\w+\s*=", question, flags=re.IGNORECASE | re.DOTALL)
     return f"question gives the query away: {found[0][:40]!r}" if found else None
 
 
-def check_literals(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_literals(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """Each literal of the query is named in the question; LIMIT and small constants aside."""
     folded = question.lower()
     body = re.sub(r"\bLIMIT\s+\d+", "", sql, flags=re.IGNORECASE)
@@ -100,7 +100,7 @@ def _names_number(question: str, number: str) -> bool:
     return any(re.search(rf"\b{name}", question) for name in names)
 
 
-def check_aggregate(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_aggregate(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """A question that says average, and not total, is answered by AVG, and the reverse."""
     said = {name for name, words in AGGREGATE_WORDS.items() if re.search(words, question, flags=re.IGNORECASE)}
     if said == {"AVG"} and not re.search(r"\bAVG\s*\(", sql, flags=re.IGNORECASE):
@@ -110,7 +110,7 @@ def check_aggregate(question: str, trace: str, sql: str, spec: JudgeSpec) -> str
     return None
 
 
-def check_comparison(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_comparison(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """A question that speaks of more alone is not answered by less, nor one of the highest by the lowest."""
     body = re.sub(r"<>|'(?:[^']|'')*'", "", sql)
     for said, words in COMPARISON_WORDS.items():
@@ -121,7 +121,7 @@ def check_comparison(question: str, trace: str, sql: str, spec: JudgeSpec) -> st
     return None
 
 
-def check_rank(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_rank(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """The highest few are sorted downwards, the lowest few upwards; a question that names both is left alone."""
     said = {name for name, words in RANK_WORDS.items() if re.search(words, question, re.IGNORECASE)}
     order = re.search(r"\bORDER BY\b((?:(?!ORDER BY).)+?)\bLIMIT\b", sql, re.IGNORECASE | re.DOTALL)
@@ -133,7 +133,7 @@ def check_rank(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | No
     return f"the question asks for the {said.pop()}, the query sorts {'downwards' if is_descending else 'upwards'}"
 
 
-def check_negation(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_negation(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """What the query leaves out, the question leaves out, and the reverse."""
     body = re.sub(r"'(?:[^']|'')*'", "''", sql)
     if re.search(r"<>|!=|\bNOT (?!NULL)", re.sub(r"\bIS NOT NULL\b", "", body)) and not re.search(
@@ -145,7 +145,7 @@ def check_negation(question: str, trace: str, sql: str, spec: JudgeSpec) -> str 
     return None
 
 
-def check_answer(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_answer(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """The query returns more than the one value that it filters by."""
     chosen = re.match(r"SELECT\s+(?:DISTINCT\s+)?([\w.\"]+)\s+FROM\b", sql, re.IGNORECASE)
     if chosen and re.search(rf"(?<![\w.\"]){re.escape(chosen[1])} = ", sql.partition("WHERE")[2]) and " OR " not in sql:
@@ -153,7 +153,7 @@ def check_answer(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | 
     return None
 
 
-def check_trace(question: str, trace: str, sql: str, spec: JudgeSpec) -> str | None:
+def check_trace(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
     """The aggregates that the reasoning names in capitals are those of the query."""
     pattern = r"\b(COUNT|SUM|AVG|MIN|MAX)\b"
     said, done = set(re.findall(pattern, trace)), set(re.findall(pattern, sql.upper()))

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from distill_assets.config import JudgeSpec
 from distill_assets.identity import make_id
 from distill_assets.judge.heuristics import RULES
+from distill_assets.judging import HeuristicsSpec, JudgeSpec
 from distill_assets.tables import VERDICTS, build_frame
 from distill_assets.verifiers.registry import Verifier
 
@@ -94,12 +94,14 @@ def judge(row: Mapping[str, object], spec: JudgeSpec, verifier: Verifier) -> lis
     if status != "ok":
         return [Finding(HEURISTICS, ANSWERED, "failed", 0.0, f"the reply is {status}")]
     question, trace, sql = (str(row[name] or "") for name in ("question", "trace", "completion"))
-    return [*_apply_rules(question, trace, sql, spec), _execute(sql, verifier)]
+    return [*_apply_rules(question, trace, sql, spec.heuristics), _execute(sql, verifier)]
 
 
-def _apply_rules(question: str, trace: str, sql: str, spec: JudgeSpec) -> list[Finding]:
+def _apply_rules(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> list[Finding]:
     findings = [Finding(HEURISTICS, ANSWERED, "passed", 1.0, None)]
     for name, rule in RULES.items():
+        if name in spec.disabled:
+            continue
         problem = rule(question, trace, sql, spec)
         findings.append(Finding(HEURISTICS, name, "failed" if problem else "passed", 0.0 if problem else 1.0, problem))
     return findings

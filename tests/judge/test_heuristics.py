@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_assets.config import JudgeSpec
 from distill_assets.judge.heuristics import RULES, check_aggregate, check_length, check_literals, check_no_leak, check_trace
+from distill_assets.judging import HeuristicsSpec
 
-SPEC = JudgeSpec()
+SPEC = HeuristicsSpec()
 
 
 @given(st.sampled_from(sorted(RULES)), st.text(), st.text(), st.text())
@@ -115,7 +115,7 @@ def test_the_reasoning_speaks_of_the_querys_aggregates(trace: str, sql: str, is_
     ],
 )
 def test_a_comparison_the_other_way_round_is_caught(question: str, sql: str, is_caught: bool) -> None:
-    assert (RULES["comparison_agrees"](question, "", sql, JudgeSpec()) is not None) == is_caught
+    assert (RULES["comparison_agrees"](question, "", sql, HeuristicsSpec()) is not None) == is_caught
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""What a recipe says of judging: rules and their thresholds, the sandbox, critics, people, filters.
+
+Belongs here: the frozen specs. Does not belong here: the rest of a recipe (config) or any judging (judge, verifiers).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from distill_assets.teachers import Spec
+
+
+class HeuristicsSpec(Spec):
+    """Thresholds of the rules on a generation's text, lengths in characters; `disabled` names rules that are not applied."""
+
+    disabled: tuple[str, ...] = ()
+    min_question_chars: int = Field(8, ge=1)
+    max_question_chars: int = Field(240, ge=1)
+    max_sql_chars: int = Field(600, ge=1)
+
+
+# From the weakest to the strongest: what a recipe can ask for at least.
+SandboxTier = Literal["none", "limits", "confined", "namespaces"]
+
+
+class SandboxSpec(Spec):
+    """How model-written code is run. `minimum` is the weakest sandbox that it may run in; less stops the step.
+
+    `cpu_s` bounds the processor time of one run, `wall_s` its time by the clock, `memory_mb` its memory.
+    """
+
+    minimum: SandboxTier = "confined"
+    cpu_s: float = Field(10, gt=0)
+    wall_s: float = Field(30, gt=0)
+    memory_mb: int = Field(512, ge=64)
+
+
+class JudgeSpec(Spec):
+    """How generations are judged: rules, execution (seconds a query), steps of the reasoning, and who else is asked.
+
+    `shortcut` says what a right answer from a wrong derivation is: rejected, or accepted with a mark.
+    """
+
+    heuristics: HeuristicsSpec = HeuristicsSpec()
+    query_timeout_s: float = Field(5, gt=0)
+    sandbox: SandboxSpec = SandboxSpec()
+    shortcut: Literal["reject", "mark"] = "reject"
