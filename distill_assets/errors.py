@@ -50,6 +50,10 @@ class BudgetError(TeacherError):
     """More would have to be spent than the recipe allows."""
 
 
+class JudgeError(DistillError, ValueError):
+    """Judging as the recipe wants it cannot be trusted or cannot be done."""
+
+
 class BaseModelError(DistillError, FileNotFoundError):
     """The base model is missing, damaged or of another shape than expected."""
 

@@ -1,6 +1,5 @@
 """Dagster assets of the evaluate stage: eval_results, eval_report."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from distill_assets.clients.endpoints import name_teacher, teacher_identity
 from distill_assets.clients.engine import Counts, ask
 from distill_assets.clients.journal import Cap, open_journal
 from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
+from distill_assets.drawing import as_markdown
 from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
 from distill_assets.evaluate.figures import draw_figures
@@ -210,16 +210,13 @@ def _write_report(workspace: Workspace, recipe: str, checkpoint_id: str, report:
 
 
 def _publish_report(target: Path, report: EvalReport, figures: dict[str, bytes]) -> dg.MaterializeResult:
-    pictures = "\n\n".join(
-        f"![{name}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})" for name, png in figures.items()
-    )
     headline = report.data["headline"]
     numbers = {name: float(value) for name, value in headline.items() if isinstance(value, int | float)}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(target.name),
         metadata={
             "accuracy": dg.MetadataValue.md(headline_table(report.data)),
-            "report": dg.MetadataValue.md(f"{report.markdown}\n\n{pictures}"),
+            "report": dg.MetadataValue.md(f"{report.markdown}\n\n{as_markdown(figures)}"),
             "path": dg.MetadataValue.path(str(target / "report.md")),
             **numbers,
         },
