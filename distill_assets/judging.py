@@ -5,7 +5,7 @@ Belongs here: the frozen specs. Does not belong here: the rest of a recipe (conf
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -37,6 +37,20 @@ class SandboxSpec(Spec):
     memory_mb: int = Field(512, ge=64)
 
 
+class ReviewSpec(Spec):
+    """Which samples people are shown, and when their labels overrule the judges.
+
+    `accepted`, `rejected` and `unscored` are how many of each are drawn; `min_reviewers` the fewest people whose
+    majority overrules.
+    """
+
+    accepted: int = Field(50, ge=0)
+    rejected: int = Field(25, ge=0)
+    unscored: int = Field(25, ge=0)
+    min_reviewers: int = Field(1, ge=1)
+    seed: int = 17
+
+
 class JudgeSpec(Spec):
     """How generations are judged: rules, execution (seconds a query), steps of the reasoning, and who else is asked.
 
@@ -47,3 +61,8 @@ class JudgeSpec(Spec):
     query_timeout_s: float = Field(5, gt=0)
     sandbox: SandboxSpec = SandboxSpec()
     shortcut: Literal["reject", "mark"] = "reject"
+    review: ReviewSpec = ReviewSpec()
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        """The literals that decide verdicts; what people are shown decides none."""
+        return super().identity("review", *leave_out)
