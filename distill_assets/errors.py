@@ -74,6 +74,10 @@ class LockedError(DistillError, BlockingIOError):
     """Another run holds this workspace."""
 
 
+class ReviewError(DistillError, ValueError):
+    """A person's label, or what was asked of a review, cannot be used."""
+
+
 class PromptLockError(DistillError, ValueError):
     """A released prompt file was edited in place."""
 

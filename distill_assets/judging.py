@@ -91,6 +91,20 @@ class CriticsSpec(Spec):
         return self
 
 
+class ReviewSpec(Spec):
+    """Which samples people are shown, and when their labels overrule the judges.
+
+    `accepted`, `rejected` and `unscored` are how many of each are drawn; `min_reviewers` the fewest people whose
+    majority overrules.
+    """
+
+    accepted: int = Field(50, ge=0)
+    rejected: int = Field(25, ge=0)
+    unscored: int = Field(25, ge=0)
+    min_reviewers: int = Field(1, ge=1)
+    seed: int = 17
+
+
 class JudgeSpec(Spec):
     """How generations are judged: rules, execution (seconds a query), steps of the reasoning, and who else is asked.
 
@@ -102,3 +116,4 @@ class JudgeSpec(Spec):
     sandbox: SandboxSpec = SandboxSpec()
     shortcut: Literal["reject", "mark"] = "reject"
     critics: CriticsSpec = CriticsSpec()
+    review: ReviewSpec = ReviewSpec()

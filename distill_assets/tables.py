@@ -205,6 +205,25 @@ JUDGE_CALIBRATION = TableSpec(
     },
 )
 
+REVIEW_LABELS = TableSpec(
+    "review_labels",
+    "What people say of samples: the last label of each person on each sample.",
+    ("sample_id", "reviewer"),
+    {
+        "sample_id": Field(S, "the sample that was shown"),
+        "reviewer": Field(S, "who labelled it"),
+        "label": Field(S, "what they say", allowed=("accept", "reject", "unsure")),
+        "comment": Field(S, "why, in their words; empty when they wrote none"),
+        "labelled_at": Field(S, "when, in UTC"),
+        "seen_status": Field(
+            S, "what the judges said of the sample when it was shown", allowed=("accepted", "rejected", "unscored")
+        ),
+        "drawn": Field(S, "whether chance or a person chose the sample", allowed=("random", "chosen")),
+        "text_id": Field(S, "content id of the question, reasoning and query that were shown"),
+    },
+    unversioned=("labelled_at",),
+)
+
 CURATION_MARKS = TableSpec(
     "curation_marks",
     "Findings about judged samples; a mark drops nothing.",
@@ -284,8 +303,8 @@ EVAL_RESULTS = TableSpec(
 TABLES: dict[str, TableSpec] = {
     spec.name: spec
     for spec in (
-        DATABASES, SEED_CORPUS, HOLDOUT, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, JUDGE_CALIBRATION, JUDGED_SAMPLES,
-        CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
+        DATABASES, SEED_CORPUS, HOLDOUT, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, REVIEW_LABELS, JUDGE_CALIBRATION,
+        JUDGED_SAMPLES, CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
     )
 }  # fmt: skip
 
