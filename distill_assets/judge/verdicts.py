@@ -15,12 +15,12 @@ from typing import NamedTuple
 import polars as pl
 
 from distill_assets.identity import make_id
-from distill_assets.judge.heuristics import RULES
+from distill_assets.judge.heuristics import Generation, apply_rules
 from distill_assets.judging import HeuristicsSpec, JudgeSpec
 from distill_assets.tables import VERDICTS, build_frame
 from distill_assets.verifiers.registry import Verifier
 
-HEURISTICS = "heuristics@3"
+HEURISTICS = "heuristics@4"
 SQL_EXECUTION = "sql_execution@1"
 ANSWERED = "answered"
 
@@ -72,7 +72,7 @@ def judge_generations(
 
 def name_judgement(row: Mapping[str, object], spec: JudgeSpec, instance_id: str) -> str:
     """Content id of all that decides a generation's verdicts."""
-    text = [row[name] for name in ("generation_status", "question", "trace", "completion")]
+    text = [row[name] for name in ("generation_status", "question", "trace", "completion", "finish_reason")]
     return make_id("judge", HEURISTICS, SQL_EXECUTION, spec.identity(), instance_id, text)
 
 
@@ -93,16 +93,14 @@ def judge(row: Mapping[str, object], spec: JudgeSpec, verifier: Verifier) -> lis
         return [Finding(HEURISTICS, ANSWERED, "unscored", None, "the request ended in an error")]
     if status != "ok":
         return [Finding(HEURISTICS, ANSWERED, "failed", 0.0, f"the reply is {status}")]
-    question, trace, sql = (str(row[name] or "") for name in ("question", "trace", "completion"))
-    return [*_apply_rules(question, trace, sql, spec.heuristics), _execute(sql, verifier)]
+    question, trace, answer = (str(row[name] or "") for name in ("question", "trace", "completion"))
+    generation = Generation(question, trace, answer, row["finish_reason"] and str(row["finish_reason"]))
+    return [*_apply_rules(generation, spec.heuristics), _execute(answer, verifier)]
 
 
-def _apply_rules(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> list[Finding]:
+def _apply_rules(generation: Generation, spec: HeuristicsSpec) -> list[Finding]:
     findings = [Finding(HEURISTICS, ANSWERED, "passed", 1.0, None)]
-    for name, rule in RULES.items():
-        if name in spec.disabled:
-            continue
-        problem = rule(question, trace, sql, spec)
+    for name, problem in apply_rules(generation, spec):
         findings.append(Finding(HEURISTICS, name, "failed" if problem else "passed", 0.0 if problem else 1.0, problem))
     return findings
 
