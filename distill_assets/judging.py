@@ -5,20 +5,51 @@ Belongs here: the frozen specs. Does not belong here: the rest of a recipe (conf
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from distill_assets.teachers import Spec, TeacherSpec
 
+# What an answer is written in, and the languages that questions are told apart by.
+AnswerForm = Literal["sql", "python", "json", "text"]
+Language = Literal["en", "de", "fr", "es", "it", "pt", "nl", "ru", "ar", "zh", "ja", "ko"]
+
 
 class HeuristicsSpec(Spec):
-    """Thresholds of the rules on a generation's text, lengths in characters; `disabled` names rules that are not applied."""
+    """Thresholds of the rules on a generation's text, lengths in characters; `disabled` names rules that are not applied.
+
+    `doubt_words` are further markers of uncertainty. An overlap is the share of the answer's runs of three words that
+    the question holds (most), or of the answer's words (least). Repetition is bounded by the share of runs of five
+    words that stood before, and by how many times smaller a text gets when it is compressed. None sets no bound.
+    """
 
     disabled: tuple[str, ...] = ()
     min_question_chars: int = Field(8, ge=1)
     max_question_chars: int = Field(240, ge=1)
+    min_trace_chars: int = Field(0, ge=0)
+    max_trace_chars: int = Field(8_000, ge=1)
+    min_answer_chars: int = Field(1, ge=0)
     max_sql_chars: int = Field(600, ge=1)
+    answer_form: AnswerForm = "sql"
+    answer_pattern: str | None = None
+    language: Language | None = "en"
+    doubt_words: tuple[str, ...] = ()
+    min_overlap_frac: float | None = Field(None, ge=0, le=1)
+    max_overlap_frac: float | None = Field(0.8, ge=0, le=1)
+    max_repeated_frac: float | None = Field(0.5, ge=0, le=1)
+    max_compression_ratio: float | None = Field(6, ge=1)
+
+    @field_validator("answer_pattern")
+    @classmethod
+    def check_pattern(cls, pattern: str | None) -> str | None:
+        """Refuse what is no regular expression."""
+        try:
+            re.compile(pattern or "")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"no regular expression: {error}") from error
+        return pattern
 
 
 # From the weakest to the strongest: what a recipe can ask for at least.

@@ -16,7 +16,7 @@ import polars as pl
 
 from distill_assets.identity import make_id
 from distill_assets.judge.findings import Finding, build_row
-from distill_assets.judge.heuristics import RULES
+from distill_assets.judge.heuristics import Generation, apply_rules
 from distill_assets.judging import HeuristicsSpec, JudgeSpec
 from distill_assets.verifiers.registry import Verifier
 
@@ -51,7 +51,7 @@ def build_layers(spec: JudgeSpec, verifiers: Mapping[str, Verifier], instance_id
     """
     rules = spec.heuristics.identity()
     return [
-        Layer(HEURISTICS, lambda row: rules, lambda row: apply_rules(row, spec.heuristics)),
+        Layer(HEURISTICS, lambda row: rules, lambda row: judge_text(row, spec.heuristics)),
         Layer(
             SQL_EXECUTION,
             lambda row: [spec.query_timeout_s, instance_ids[str(row["database"])]],
@@ -98,20 +98,19 @@ def _group_previous(previous: pl.DataFrame | None) -> dict[str, list[dict[str, o
     return known
 
 
-def apply_rules(row: Row, spec: HeuristicsSpec) -> list[Finding]:
+def judge_text(row: Row, spec: HeuristicsSpec) -> list[Finding]:
     """Whether there is an answer, and what the rules say of it."""
     status = str(row["generation_status"])
     if status == "error":
         return [Finding("heuristic", HEURISTICS, ANSWERED, "unscored", None, "the request ended in an error")]
     if status != "ok":
         return [Finding("heuristic", HEURISTICS, ANSWERED, "failed", 0.0, f"the reply is {status}")]
-    question, trace, sql = (str(row[name] or "") for name in ("question", "trace", "completion"))
+    question, trace, answer = (str(row[name] or "") for name in ("question", "trace", "completion"))
+    generation = Generation(question, trace, answer, str(row["finish_reason"]) if row["finish_reason"] else None)
     findings = [Finding("heuristic", HEURISTICS, ANSWERED, "passed", 1.0)]
-    for name, rule in RULES.items():
-        if name not in spec.disabled:
-            problem = rule(question, trace, sql, spec)
-            status, score = ("failed", 0.0) if problem else ("passed", 1.0)
-            findings.append(Finding("heuristic", HEURISTICS, name, status, score, problem))
+    for name, problem in apply_rules(generation, spec):
+        status, score = ("failed", 0.0) if problem else ("passed", 1.0)
+        findings.append(Finding("heuristic", HEURISTICS, name, status, score, problem))
     return findings
 
 
