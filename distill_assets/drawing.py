@@ -37,4 +37,6 @@ def save_png(figure: Any) -> bytes:
 
 def as_markdown(pictures: Mapping[str, bytes]) -> str:
     """Pictures as markdown that needs no other file."""
-    return "\n\n".join(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})" for name, png in pictures.items())
+    return "\n\n".join(
+        f"![{name}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})" for name, png in pictures.items()
+    )

@@ -109,7 +109,7 @@ class CriticsSpec(Spec):
     n_canaries: int = Field(12, ge=0, le=1000)
     n_pairs: int = Field(0, ge=0)
     same_family: Literal["flag", "refuse"] = "flag"
-    families: dict[str, str] = {}
+    families: dict[str, str] = Field({})
 
     @model_validator(mode="after")
     def check_judges(self) -> CriticsSpec:

@@ -65,9 +65,7 @@ def name_families(spec: TeacherSpec, served: Iterable[str], more: Mapping[str, s
     return frozenset().union(*(find_families(name, more) for name in (spec.model, *served)))
 
 
-def find_kin(
-    critics: Mapping[str, frozenset[str]], others: Mapping[tuple[str, str], frozenset[str]]
-) -> list[Kinship]:
+def find_kin(critics: Mapping[str, frozenset[str]], others: Mapping[tuple[str, str], frozenset[str]]) -> list[Kinship]:
     """Critics that are kin to what they judge or to who learns from it.
 
     Args:

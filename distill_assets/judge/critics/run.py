@@ -21,10 +21,19 @@ from distill_assets.clients.engine import Counts, ask
 from distill_assets.clients.journal import Cap, Journal
 from distill_assets.errors import JudgeError
 from distill_assets.identity import make_id
-from distill_assets.judge.critics.asking import Asking, Judged, Subject, join_canaries, plan_judgements
+from distill_assets.judge.critics.asking import (
+    Asking,
+    Judged,
+    Subject,
+    choose_pairs,
+    choose_samples,
+    join_canaries,
+    plan_comparisons,
+    plan_judgements,
+)
 from distill_assets.judge.critics.canaries import make_canaries
 from distill_assets.judge.critics.families import Kinship, find_families, find_kin, name_families
-from distill_assets.judge.critics.rubric import Rubric
+from distill_assets.judge.critics.rubric import Rubric, build_choice_model
 from distill_assets.judge.critics.scoring import Scores, list_findings, read_judgement
 from distill_assets.judge.findings import build_row
 from distill_assets.judging import CriticSpec, CriticsSpec
@@ -160,3 +169,16 @@ def check_families(
             "the journal. Name another critic, correct terms.family or judge.critics.families, or write same_family: flag."
         )
     return kin
+
+
+def compare_pairs(
+    spec: CriticsSpec, generations: pl.DataFrame, verdicts: pl.DataFrame, asking: Asking, bench: Bench
+) -> dict[Subject, ChatReply]:
+    """Have each critic compare pairs of a sample that the verifiers pass and one that they fail, in both orders."""
+    executed = verdicts.filter((pl.col("layer") == "verifier") & pl.col("is_decisive") & ~pl.col("is_canary"))
+    failed = frozenset(executed.filter(pl.col("verdict_status") == "failed")["generation_id"])
+    passed = frozenset(executed.filter(pl.col("verdict_status") == "passed")["generation_id"]) - failed
+    pairs = choose_pairs(choose_samples(generations, frozenset(), 1.0), passed, failed, spec.n_pairs)
+    requests = plan_comparisons(pairs, [critic.called for critic in spec.judges], asking)
+    replies, _ = ask_critics(spec, requests, build_choice_model(), bench)
+    return replies
