@@ -70,6 +70,10 @@ class GateError(DistillError, RuntimeError):
     """An upstream blocking check is not green."""
 
 
+class SandboxError(DistillError, RuntimeError):
+    """Untrusted code cannot be run as safely as is asked for, or the sandbox itself failed; nothing is known of the code."""
+
+
 class LockedError(DistillError, BlockingIOError):
     """Another run holds this workspace."""
 

@@ -41,7 +41,13 @@ def _make_sql(*args, **kwargs) -> Verifier:
     return SqlVerifier(*args, **kwargs)
 
 
-VERIFIERS: dict[str, Callable[..., Verifier]] = {"sql": _make_sql}
+def _make_python(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.python.verify import PythonVerifier
+
+    return PythonVerifier(*args, **kwargs)
+
+
+VERIFIERS: dict[str, Callable[..., Verifier]] = {"sql": _make_sql, "python": _make_python}
 
 
 def get_verifier(name: str) -> Callable[..., Verifier]:
