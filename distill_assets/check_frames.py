@@ -18,9 +18,10 @@ ALL_CRITICS = "critics"
 
 
 def share_by_rule(verdicts: pl.DataFrame, read: Read) -> pl.DataFrame:
-    """judge, criterion and the share of generations that the rule failed."""
+    """judge, criterion and the share of generations that the rule failed; whether there is an answer is no rule on it."""
+    is_rule = (pl.col("layer") == "heuristic") & (pl.col("criterion") != "answered")
     return (
-        verdicts.filter((pl.col("layer") == "heuristic") & ~pl.col("is_canary"))
+        verdicts.filter(is_rule & ~pl.col("is_canary"))
         .group_by("judge", "criterion")
         .agg((pl.col("verdict_status") == "failed").mean().alias("failed_frac"))
         .sort("judge", "criterion")

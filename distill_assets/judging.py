@@ -6,7 +6,7 @@ Belongs here: the frozen specs. Does not belong here: the rest of a recipe (conf
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -73,6 +73,8 @@ class CriticSpec(TeacherSpec):
 
     `use_logprobs` weighs each score by the probabilities that the endpoint gives beside it.
     """
+
+    role: ClassVar[str] = "critic"
 
     model: str = Field(min_length=1)
     temperature: float | None = Field(0.0, ge=0, le=2)

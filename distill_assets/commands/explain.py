@@ -45,7 +45,9 @@ def explain_sample(folder: RecipeFolder, instance: dg.DagsterInstance, sample_id
             f"{sample_id!r} is not a sample id: 4 to 32 characters of 0-9 and a-f. See: distill sql 'from dropped_samples'"
         )
     versions = find_versions(folder, instance)
-    missing = [t for t in ("raw_generations", "verdicts", "review_labels", "judged_samples", "dropped_samples") if t not in versions]
+    missing = [
+        t for t in ("raw_generations", "verdicts", "review_labels", "judged_samples", "dropped_samples") if t not in versions
+    ]
     if missing:
         raise DistillError(f"{', '.join(missing)} of recipe '{folder.recipe.name}' are not there yet. Run: distill run")
     duck, workspace = SnapshotDuckDB(), Workspace(home_folder())
@@ -83,7 +85,10 @@ def _tell_verdict(judge: str, criterion: str, status: str, score: float | None, 
 
 
 def _tell_labels(labels: pl.DataFrame) -> list[str]:
-    return [f"label      {who}: {label} on {when}{f': {comment}' if comment else ''}" for who, label, comment, when in labels.iter_rows()]
+    return [
+        f"label      {who}: {label} on {when}{f': {comment}' if comment else ''}"
+        for who, label, comment, when in labels.iter_rows()
+    ]
 
 
 def _tell_fate(row: dict) -> list[str]:

@@ -22,6 +22,7 @@ from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
 from distill_assets.evaluate.figures import draw_figures
 from distill_assets.evaluate.items import Model, build_items, name_answers
+from distill_assets.evaluate.judges import list_judges
 from distill_assets.evaluate.report import EvalReport, build_report, headline_table
 from distill_assets.evaluate.scoring import score_answers
 from distill_assets.evaluate.teacher import SqlAnswer, key_items, plan_questions, read_replies
@@ -36,6 +37,7 @@ from distill_assets.tables import (
     DROPPED_SAMPLES,
     EVAL_RESULTS,
     HOLDOUT,
+    JUDGE_CALIBRATION,
     JUDGED_SAMPLES,
     PLANTED_ERRORS,
     RAW_GENERATIONS,
@@ -95,8 +97,9 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **describe_asset(
             recipe, "eval_report", REPORT_MEANING, group=GROUP, kinds={"report", "json"},
-            deps=["eval_results", "student_checkpoint", "training_dataset", "dropped_samples", "judged_samples", "raw_generations"],
-            step="1", spec={"teacher": _name_teachers(recipe)},
+            deps=["eval_results", "student_checkpoint", "training_dataset", "dropped_samples", "judge_calibration", "judged_samples",
+                  "raw_generations"],
+            step="2", spec={"teacher": _name_teachers(recipe)},
         )
     )  # fmt: skip
     def eval_report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -187,6 +190,7 @@ def _gather_facts(
         "teacher": _name_teachers(recipe),
         "served_models": sorted(generations["served_model"].drop_nulls().unique()),
         "planted": count_planted(planted, judged, dataset),
+        "judges": list_judges(read_input(context, workspace, recipe, JUDGE_CALIBRATION)),
         "figures": count_funnel(generations, judged, dropped, dataset),
         "versions": {
             name: input_version(context, asset_key(recipe.name, name)) for name in ("training_dataset", "student_checkpoint")

@@ -83,7 +83,7 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         generations = read_input(context, workspace, recipe, RAW_GENERATIONS)
         databases = read_input(context, workspace, recipe, DATABASES)
         judged, sandbox = _run_layers(context, workspace, recipe, generations, databases)
-        rows, shown = judged.rows, {"n_judged": judged.n_judged, "sandbox": sandbox}
+        rows, shown = judged.rows, {"n_judged": max(judged.n_judged.values()), "n_judged_by": judged.n_judged, "sandbox": sandbox}
         if rubric and prompt:
             asking = Asking(prompt, rubric, dict(databases.select("database", "card").iter_rows()))
             run, kin = _run_critics(context, workspace, recipe, generations, judged, asking)
