@@ -131,6 +131,11 @@ class Sandbox:
             found = _Exchange(channels, [first, second], self._limits).result()
             return found[0], found[1]
 
+    def servers(self) -> list[int]:
+        """Process ids of the running servers."""
+        with self._lock:
+            return [channel.pid for channel in self._open]
+
     @contextmanager
     def _borrowed(self, count: int) -> Iterator[list[Channel]]:
         if not self.tier:
