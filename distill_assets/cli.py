@@ -139,6 +139,25 @@ def sql(query: str | None, recipe_path: Path | None) -> None:
     click.echo(query_tables(_load(recipe_path), open_instance(), query))
 
 
+@main.command()
+@RECIPE
+@click.option("--terminal", is_flag=True, help="Here, instead of on a local page.")
+@click.option("-n", "n", type=click.IntRange(1), metavar="N", help="How many samples. Default: as the recipe says.")
+@click.option("--status", type=click.Choice(["accepted", "rejected", "unscored", "all"]), default="all", show_default=True)
+@click.option("--sample", "sample_ids", multiple=True, metavar="ID", help="This sample; may be given again. A beginning will do.")
+@click.option("--with-others", is_flag=True, help="Also draw what other people labelled, to see where you differ.")
+@click.option("--reviewer", metavar="NAME", help="Who labels. Default: your user name.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port of the page. Default: a free one.")
+@click.option("--export", "export_file", type=click.Path(path_type=Path), metavar="FILE", help="Write all labels as JSONL.")
+@click.option("--import", "import_file", type=click.Path(path_type=Path), metavar="FILE", help="Take labels made elsewhere.")
+def review(recipe_path: Path | None, **options: object) -> None:
+    """Look at judged samples and label them: accept, reject or unsure."""
+    from distill_assets.commands.instance import open_instance
+    from distill_assets.commands.review.run import ReviewOptions, review_recipe
+
+    review_recipe(_load(recipe_path), open_instance(), ReviewOptions(**options), say=click.echo)
+
+
 @main.command("new-recipe")
 @click.argument("name")
 @click.option("--database", type=click.Path(path_type=Path), help="Your own DuckDB or SQLite file, or an SQL script.")

@@ -74,13 +74,26 @@ class EvaluateSpec(Spec):
 
 
 class ThresholdSpec(Spec):
-    """Bounds that gate each materialization; fractions of rows."""
+    """Bounds that gate each materialization; fractions of rows.
+
+    `min_judge_kappa` is the least agreement of a critic with verifiers and with people, each with at least
+    `min_judge_samples` samples of both kinds. Nothing is trained on more than `review_above_rows` rows before people
+    labelled `min_reviewed` randomly drawn accepted samples and rejected at most `max_review_error_frac` of them.
+    """
 
     min_seeds: int = Field(3, ge=1)
     min_holdout_items: int = Field(5, ge=1)
     max_error_frac: float = Field(0.05, ge=0, le=1)
     max_unscored_frac: float = Field(0.2, ge=0, le=1)
     min_accept_frac: float = Field(0.5, ge=0, le=1)
+    max_accept_frac: float = Field(1.0, ge=0, le=1)
+    max_rule_reject_frac: float = Field(0.5, ge=0, le=1)
+    max_canaries_passed_frac: float = Field(0.0, ge=0, le=1)
+    min_judge_kappa: float | None = Field(None, ge=-1, le=1)
+    min_judge_samples: int = Field(20, ge=1)
+    review_above_rows: int | None = Field(None, ge=0)
+    min_reviewed: int = Field(50, ge=1)
+    max_review_error_frac: float = Field(0.1, ge=0, le=1)
     min_training_rows: int = Field(50, ge=1)
     forbidden_pattern: str | None = None
 

@@ -6,11 +6,11 @@ Belongs here: the frozen specs. Does not belong here: the rest of a recipe (conf
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from distill_assets.teachers import Spec
+from distill_assets.teachers import Spec, TeacherSpec
 
 # What an answer is written in, and the languages that questions are told apart by.
 AnswerForm = Literal["sql", "python", "json", "text"]
@@ -68,6 +68,76 @@ class SandboxSpec(Spec):
     memory_mb: int = Field(512, ge=64)
 
 
+class CriticSpec(TeacherSpec):
+    """An LLM that judges by a rubric: reached like a teacher, asked greedily; `weight` counts when several are asked.
+
+    `use_logprobs` weighs each score by the probabilities that the endpoint gives beside it.
+    """
+
+    role: ClassVar[str] = "critic"
+
+    model: str = Field(min_length=1)
+    temperature: float | None = Field(0.0, ge=0, le=2)
+    max_tokens: int = Field(500, ge=16)
+    use_logprobs: bool = False
+
+    @model_validator(mode="after")
+    def check_critic(self) -> CriticSpec:
+        """Refuse what a critic cannot be."""
+        if self.is_embedded:
+            raise ValueError("the embedded teacher is rules and judges nothing; name the model of an endpoint")
+        if self.batch or self.strategies or self.fallback:
+            raise ValueError("a critic takes no batch, strategies or fallback: each one answers for itself, at once")
+        return self
+
+
+class CriticsSpec(Spec):
+    """Who judges by which rubric, and what follows from the scores. A changed `threshold` or `aggregate` asks nobody again.
+
+    `threshold` None is the rubric's. `quorum`: how many must have scored. `ask_failed_frac`: the share of samples that
+    failed a cheaper check and is asked about all the same, so that agreement can be measured. `n_canaries`: known-bad
+    answers with an instruction to the judge, mixed in. `n_pairs`: pairs compared in both orders. `families` adds to the
+    table of model families: a part of a model's name -> family.
+    """
+
+    judges: tuple[CriticSpec, ...] = ()
+    rubric: str = "judge_sample.v1"
+    prompt: str = "judge_sample.v1"
+    pair_prompt: str = "compare_samples.v1"
+    threshold: float | None = Field(None, ge=0, le=1)
+    aggregate: Literal["mean", "median", "min", "majority"] = "mean"
+    quorum: int = Field(1, ge=1)
+    ask_failed_frac: float = Field(0.1, ge=0, le=1)
+    n_canaries: int = Field(12, ge=0, le=1000)
+    n_pairs: int = Field(0, ge=0)
+    same_family: Literal["flag", "refuse"] = "flag"
+    families: dict[str, str] = Field({})
+
+    @model_validator(mode="after")
+    def check_judges(self) -> CriticsSpec:
+        """Refuse critics that could not be told apart, and a quorum that none could reach."""
+        names = [critic.called for critic in self.judges]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two critics are called {twice[0]!r}; give each a name")
+        if self.judges and self.quorum > len(self.judges):
+            raise ValueError(f"quorum {self.quorum} of {len(self.judges)} critics can never be reached")
+        return self
+
+
+class ReviewSpec(Spec):
+    """Which samples people are shown, and when their labels overrule the judges.
+
+    `accepted`, `rejected` and `unscored` are how many of each are drawn; `min_reviewers` the fewest people whose
+    majority overrules.
+    """
+
+    accepted: int = Field(50, ge=0)
+    rejected: int = Field(25, ge=0)
+    unscored: int = Field(25, ge=0)
+    min_reviewers: int = Field(1, ge=1)
+    seed: int = 17
+
+
 class JudgeSpec(Spec):
     """How generations are judged: rules, execution (seconds a query), steps of the reasoning, and who else is asked.
 
@@ -78,3 +148,5 @@ class JudgeSpec(Spec):
     query_timeout_s: float = Field(5, gt=0)
     sandbox: SandboxSpec = SandboxSpec()
     shortcut: Literal["reject", "mark"] = "reject"
+    critics: CriticsSpec = CriticsSpec()
+    review: ReviewSpec = ReviewSpec()

@@ -46,12 +46,14 @@ class Guard:
 
     Args:
         app: the app to protect. port: the port that it is served on. token: the secret of the link.
+        command: the command that printed the link.
     """
 
-    def __init__(self, app: App, port: int, token: str) -> None:
+    def __init__(self, app: App, port: int, token: str, command: str = "distill ui") -> None:
         self._app = app
         self._port = port
         self._token = token
+        self._command = command
         bare = HOSTS if port == 80 else ()
         self._hosts = frozenset([f"{host}:{port}" for host in HOSTS]).union(bare)
 
@@ -117,7 +119,7 @@ class Guard:
 
     def _say_where(self) -> str:
         return (
-            "this page needs the link that 'distill ui' printed when it started "
+            f"this page needs the link that '{self._command}' printed when it started "
             f"(http://127.0.0.1:{self._port}/?token=...). Open that link once in this browser; it sets a cookie"
         )
 

@@ -28,15 +28,13 @@ import dagster as dg
 from distill_assets.commands.family import adopt_orphans, end_descendants
 from distill_assets.commands.guard import Guard
 from distill_assets.commands.instance import holder_name, open_instance
+from distill_assets.commands.loopback import ADDRESS, listen, run_server
 from distill_assets.config import dagster_home, export_setting, find_recipe_folders, home_folder, load_recipe
-from distill_assets.errors import DistillError
 from distill_assets.processes import die_with_parent
 from distill_assets.storage import hold_lock, write_text
 
-ADDRESS = "127.0.0.1"
 LOCATION = "distill_assets"
 GRACE_S = 5.0
-REQUESTS_GRACE_S = 2
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 LAUNCH_AT_ONCE = {"run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"}}
 Say = Callable[[str], object]
@@ -59,7 +57,7 @@ def serve(recipe_paths: list[Path], port: int, with_daemon: bool, say: Say) -> N
     adopt_orphans()
     try:
         with ExitStack() as stack:
-            listener = stack.enter_context(_listen(port))
+            listener = stack.enter_context(listen(port, "distill ui"))
             if with_daemon:
                 lock = home_folder() / "locks" / "ui.lock"
                 stack.enter_context(hold_lock(lock, holder_name("distill ui")))
@@ -85,7 +83,7 @@ def _serve_on(listener: socket.socket, with_daemon: bool, say: Say, stack: ExitS
     port, token = listener.getsockname()[1], secrets.token_urlsafe(24)
     say(f"Open this link once in your browser; it holds the key:\n\n  http://{ADDRESS}:{port}/?token={token}\n")
     say("Stop with Ctrl-C." if with_daemon else "Without the daemon: nothing is rebuilt by itself. Stop with Ctrl-C.")
-    _run_server(build_app(context, port, token), listener)
+    run_server(build_app(context, port, token), listener)
 
 
 def build_app(context, port: int, token: str) -> Guard:
@@ -136,23 +134,6 @@ def _say_load_errors(context, say: Say) -> None:
 
 
 @contextmanager
-def _listen(port: int) -> Iterator[socket.socket]:
-    """Take the port before anything slow happens; who comes early waits."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    with listener:
-        try:
-            listener.bind((ADDRESS, port))
-            listener.listen(128)
-        except OSError as error:
-            raise DistillError(
-                f"port {port} of {ADDRESS} cannot be used: {error.strerror}. Nothing was started. "
-                "Stop the other program, or choose a port: distill ui --port 0 takes a free one."
-            ) from error
-        yield listener
-
-
-@contextmanager
 def _run_daemon(workspace: Path) -> Iterator[None]:
     """Run Dagster's daemon (queue, sensors, run monitoring) as a child; its words go to daemon.log."""
     command = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace), "--log-format", "json"]
@@ -176,13 +157,6 @@ def _launching_at_once() -> Iterator[dg.DagsterInstance]:
 
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(dagster_home()), overrides=LAUNCH_AT_ONCE)) as instance:
         yield instance
-
-
-def _run_server(app: Guard, listener: socket.socket) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=REQUESTS_GRACE_S)
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 def _cancel_runs(instance: dg.DagsterInstance, say: Say) -> None:

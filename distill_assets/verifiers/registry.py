@@ -41,6 +41,12 @@ def _make_sql(*args, **kwargs) -> Verifier:
     return SqlVerifier(*args, **kwargs)
 
 
+def _make_python(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.python.verify import PythonVerifier
+
+    return PythonVerifier(*args, **kwargs)
+
+
 def _make_numeric(*args, **kwargs) -> Verifier:
     from distill_assets.verifiers.values.numeric import NumericVerifier
 
@@ -79,6 +85,7 @@ def _make_choice(*args, **kwargs) -> Verifier:
 
 VERIFIERS: dict[str, Callable[..., Verifier]] = {
     "sql": _make_sql,
+    "python": _make_python,
     "numeric": _make_numeric,
     "math": _make_math,
     "json": _make_json,
