@@ -94,9 +94,8 @@ def read_texts(
     for batch in cut_batches([len(text.ids) for text in whole]):
         for place, vector, loss in _read_batch(reader, batch, whole):
             vectors[place], given[place] = vector, loss
-        say(len(vectors), len(texts))
-    for batch in cut_batches([len(text.ids) for text in alone]):
         expected |= {place: loss for place, _, loss in _read_batch(reader, batch, alone)}
+        say(len(vectors), len(texts))
     return [
         {"text_key": text["text_key"], "embedding": vectors[place], "loss_given": given[place], "loss_alone": expected[place]}
         for place, text in enumerate(texts)
