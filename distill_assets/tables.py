@@ -224,6 +224,23 @@ REVIEW_LABELS = TableSpec(
     unversioned=("labelled_at",),
 )
 
+QUALITY_SCORES = TableSpec(
+    "quality_scores",
+    "What a small local model says of each answered generation: learned quality, and how hard its answer is to expect.",
+    ("generation_id",),
+    {
+        "generation_id": Field(S, "the generation scored"),
+        "quality_score": Field(F, "probability of being good, 0 to 1; null when unscored", nullable=True),
+        "is_good": Field(B, "the score reaches the filter's threshold; null when unscored", nullable=True),
+        "quality_label": Field(F, "label that it was given, 0 (bad) to 1 (good)", nullable=True),
+        "quality_split": Field(S, "what the label is used for", nullable=True, allowed=("train", "heldout")),
+        "instruction_difficulty": Field(
+            F, "perplexity of the answer given the question over that of the answer alone; null when unknown", nullable=True
+        ),
+        "scorer": Field(S, "model that read and filter that scored, with versions"),
+    },
+)
+
 CURATION_MARKS = TableSpec(
     "curation_marks",
     "Findings about judged samples; a mark drops nothing.",
@@ -304,7 +321,7 @@ TABLES: dict[str, TableSpec] = {
     spec.name: spec
     for spec in (
         DATABASES, SEED_CORPUS, HOLDOUT, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, REVIEW_LABELS, JUDGE_CALIBRATION,
-        JUDGED_SAMPLES, CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
+        QUALITY_SCORES, JUDGED_SAMPLES, CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
     )
 }  # fmt: skip
 

@@ -123,6 +123,7 @@ MEANINGS = {
     "judge.review.unscored": "how many unscored ones",
     "judge.review.min_reviewers": "fewest people whose majority overrules the judges",
     "judge.review.seed": "another number, another drawing",
+    "judge.quality": "a filter learnt from labels: {keep_frac: 0.8} or {target_precision: 0.95}; null: none",
     "curate": "what is taken out of the accepted samples",
     "curate.near_duplicate_jaccard": "similarity from which two questions are duplicates; 0 to 1",
     "curate.decontamination_ngram": "a sample that shares this many words in a row with a holdout question is dropped",

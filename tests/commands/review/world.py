@@ -47,6 +47,8 @@ def _make_sample(sample_id: str, status: str, number: int) -> dict[str, object]:
         "trace": f"reasoning {ESCAPES}", "sql": f"SELECT '{HOSTILE}', {number} FROM singers", "teacher": "t@1",
         "served_model": None, "sample_status": status, "reason": None if status == "accepted" else "why", "cost_usd": None,
     }  # fmt: skip
+    if status == "unscored":  # the reply was an error: there is nothing to see
+        known |= {"question": None, "trace": None, "sql": None}
     return {name: known[name] if name in known else known["sample_status"] for name in JUDGED_SAMPLES.fields}
 
 
