@@ -180,6 +180,10 @@ JUDGED_SAMPLES = TableSpec(
         "reason": Field(S, "first failed or unscored criterion, or who overruled; null when judges accepted", nullable=True),
         "critic_score": Field(F, "score of all critics together, 0 to 1; null when none scored", nullable=True),
         "is_shortcut": Field(B, "its answer holds and its reasoning does not lead there"),
+        "quality_score": Field(F, "the learned filter's score, 0 to 1; null without a filter", nullable=True),
+        "instruction_difficulty": Field(
+            F, "how little its question helps to expect its answer; null without a filter", nullable=True
+        ),
         "cost_usd": Field(F, "what its generation cost, in USD; null when no price is known", nullable=True),
     },
     unversioned=("cost_usd",),

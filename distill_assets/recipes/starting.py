@@ -129,6 +129,7 @@ MEANINGS = {
     "curate.decontamination_ngram": "a sample that shares this many words in a row with a holdout question is dropped",
     "curate.heldout_frac": "fraction of samples kept for the synthetic evaluation",
     "curate.max_samples": "most samples in the dataset",
+    "curate.prefer": "which samples stay when there are more: any | difficult (needs judge.quality)",
     "curate.seed": "another number, another choice",
     "student": "who learns",
     "student.base_model": "smollm2-135m-instruct | tiny | a local folder | a hub id with @revision",
