@@ -72,9 +72,11 @@ def readable_paths() -> Readable:
 
 def _add_without_own_package(folder: Path, whole: set[str], names: set[str]) -> None:
     """Add a folder; where this package is beneath it (recipes hold right answers), each of its entries but that."""
-    if not OWN_PACKAGE.is_relative_to(folder):
+    if folder == OWN_PACKAGE or folder.name == OWN_PACKAGE.name:
+        return
+    if not OWN_PACKAGE.is_relative_to(folder) and not (folder / OWN_PACKAGE.name).exists():
         whole.add(str(folder))
-    elif OWN_PACKAGE != folder:
+    else:
         names.add(str(folder))
         for entry in folder.iterdir():
             _add_without_own_package(entry, whole, names)

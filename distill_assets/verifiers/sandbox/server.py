@@ -303,7 +303,7 @@ def _empty(folder: str) -> bool:
         return False
     try:
         _empty_at(top)
-        return not os.listdir(top)
+        return os.listdir(top) == []  # noqa: PTH208 (a descriptor)
     except (OSError, RecursionError):
         return False
     finally:

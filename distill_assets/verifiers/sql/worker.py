@@ -6,7 +6,8 @@ Stands alone on the standard library and duckdb, so that it starts in a clean in
 by path from the sandbox's folder.
 
 First line in: {"databases": {name: path}, "memory_mb": n, "max_rows": n, "max_bytes": n, "sandbox": folder or null,
-"read": [paths], "names": [paths]}; first line out: {"ready": true, "tier": name, "missing": text} or {"error": text}. Then {"database", "sql"} in, and out either
+"read": [paths], "names": [paths]}; first line out: {"ready": true, "tier": name, "missing": text} or {"error": text}.
+Then {"database", "sql"} in, and out either
 {"columns", "rows"} or {"failure", "reason"}.
 """
 
