@@ -340,7 +340,7 @@ def _ending(found: Mapping[str, Any], status: int, flooded: bool, limits: Limits
         return "flood", f"wrote more than {limits.output_bytes} bytes"
     if found["killed"] == "wall":
         return "timeout", f"not done after {limits.wall_s:g} s by the clock"
-    if status in (-signal.SIGXCPU, -signal.SIGKILL) and found["cpu_s"] >= limits.cpu_s:
+    if status == -signal.SIGXCPU or (status == -signal.SIGKILL and found["cpu_s"] >= 0.9 * limits.cpu_s):
         return "timeout", f"used more than {limits.cpu_s:g} s of processor time"
     if found["killed"]:
         return "killed", "opened too many files" if found["killed"] == "files" else "was ended by its parent"

@@ -124,7 +124,7 @@ def hide_from_others() -> None:
 
 
 def end_with_parent(number: int = signal.SIGKILL) -> None:
-    """Have the kernel send this signal when the thread that started this process ends."""
+    """Have the kernel send this signal when the thread that started this process ends; forgotten at a change of user."""
     _checked(LIBC.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0), "PR_SET_PDEATHSIG")
 
 

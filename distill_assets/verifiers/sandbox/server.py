@@ -2,6 +2,7 @@
 
 Belongs here: giving up what the tier asks for, forking a process for each run, ending it in time, keeping its folder
 small and emptying it. Does not belong here: what the forked process does (program) or what a result means (the parent).
+It ends with its parent: the control socket tells, and the kernel (where that may signal another user's process).
 Stands alone on the standard library; started by launch as `python -s -P -B server.py SETTINGS`, with one socket.
 
 A job's data never enters this process: the parent hands over descriptors, the forked process reads its job itself. So a
@@ -117,6 +118,7 @@ class Server:
         if os.uname().machine != syscalls.MACHINE:
             raise OSError(f"no list of system calls for {os.uname().machine}")
         self.found["is_own_user"] = confinement.leave_root([self._scratch])
+        confinement.end_with_parent(signal.SIGTERM)  # again: a change of user makes the kernel forget it
         confinement.forbid_privileges()
         confinement.hide_from_others()
         self._ruleset = confinement.build_ruleset(settings["read"], settings["names"], settings["write"], self._scratch)

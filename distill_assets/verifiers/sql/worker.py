@@ -104,6 +104,7 @@ def _confine(spec: dict) -> dict:
             raise OSError("DuckDB has started threads, which would stay unconfined")
         ruleset = confinement.build_ruleset([*spec["read"], *spec["databases"].values()], spec["names"])
         confinement.leave_root()
+        confinement.end_with_parent()  # again: a change of user makes the kernel forget it
         confinement.forbid_privileges()
         confinement.restrict(ruleset)
         os.close(ruleset)
