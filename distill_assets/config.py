@@ -26,12 +26,17 @@ BUILT_IN_RECIPE = "text_to_sql"
 
 
 class CurateSpec(Spec):
-    """Thresholds of the marks and the size of the result."""
+    """Thresholds of the marks and the size of the result.
+
+    `prefer` says which samples stay when there are more than `max_samples`: any, by chance, or those that are hardest to expect
+    from their question while it still helps (instruction difficulty below 1); the latter needs judge.quality.
+    """
 
     near_duplicate_jaccard: float = Field(0.7, gt=0, le=1)
     decontamination_ngram: int = Field(8, ge=2, le=50)
     heldout_frac: float = Field(0.06, ge=0, lt=1)
     max_samples: int = Field(1600, ge=1)
+    prefer: Literal["any", "difficult"] = "any"
     seed: int = 17
 
 
@@ -154,6 +159,13 @@ class Recipe(Spec):
         bad = [name for name in self.databases if not re.match(NAME_PATTERN, name)]
         if bad:
             raise ValueError(f"database name {bad[0]!r} must match {NAME_PATTERN}")
+        return self
+
+    @model_validator(mode="after")
+    def check_selector(self) -> Recipe:
+        """Refuse to select by a figure that nobody takes."""
+        if self.curate.prefer == "difficult" and self.judge.quality is None:
+            raise ValueError("curate.prefer: difficult needs the local model's reading; add judge: {quality: {}}")
         return self
 
     @model_validator(mode="after")

@@ -82,6 +82,10 @@ class ReviewError(DistillError, ValueError):
     """A person's label, or what was asked of a review, cannot be used."""
 
 
+class QualityError(DistillError, ValueError):
+    """The learned quality filter cannot be used; samples stay unscored."""
+
+
 class PromptLockError(DistillError, ValueError):
     """A released prompt file was edited in place."""
 

@@ -138,6 +138,26 @@ class ReviewSpec(Spec):
     seed: int = 17
 
 
+class QualitySpec(Spec):
+    """A filter learnt from labels on some samples, over vectors of a small local model.
+
+    A label of `good_from` or more is good. `heldout_frac` of the labels measure it. It keeps the best `keep_frac` of all
+    samples, or, with `target_precision`, as many as reach that share of good ones. With fewer than `min_labels`, or with
+    a held-out AUC not surely `min_auc`, it scores nothing. `embedding_model` is another model's folder for the
+    vectors; null is the student's base model. `max_tokens` is the longest text.
+    """
+
+    embedding_model: str | None = None
+    good_from: float = Field(0.5, gt=0, le=1)
+    heldout_frac: float = Field(0.25, gt=0, lt=1)
+    keep_frac: float = Field(0.8, gt=0, le=1)
+    target_precision: float | None = Field(None, gt=0, le=1)
+    min_labels: int = Field(60, ge=30)
+    min_auc: float = Field(0.6, ge=0, le=1)
+    max_tokens: int = Field(256, ge=16)
+    seed: int = 17
+
+
 class JudgeSpec(Spec):
     """How generations are judged: rules, execution (seconds a query), steps of the reasoning, and who else is asked.
 
@@ -150,3 +170,4 @@ class JudgeSpec(Spec):
     shortcut: Literal["reject", "mark"] = "reject"
     critics: CriticsSpec = CriticsSpec()
     review: ReviewSpec = ReviewSpec()
+    quality: QualitySpec | None = None

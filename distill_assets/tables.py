@@ -180,6 +180,10 @@ JUDGED_SAMPLES = TableSpec(
         "reason": Field(S, "first failed or unscored criterion, or who overruled; null when judges accepted", nullable=True),
         "critic_score": Field(F, "score of all critics together, 0 to 1; null when none scored", nullable=True),
         "is_shortcut": Field(B, "its answer holds and its reasoning does not lead there"),
+        "quality_score": Field(F, "the learned filter's score, 0 to 1; null without a filter", nullable=True),
+        "instruction_difficulty": Field(
+            F, "how little its question helps to expect its answer; null without a filter", nullable=True
+        ),
         "cost_usd": Field(F, "what its generation cost, in USD; null when no price is known", nullable=True),
     },
     unversioned=("cost_usd",),
@@ -222,6 +226,23 @@ REVIEW_LABELS = TableSpec(
         "text_id": Field(S, "content id of the question, reasoning and query that were shown"),
     },
     unversioned=("labelled_at",),
+)
+
+QUALITY_SCORES = TableSpec(
+    "quality_scores",
+    "What a small local model says of each answered generation: learned quality, and how hard its answer is to expect.",
+    ("generation_id",),
+    {
+        "generation_id": Field(S, "the generation scored"),
+        "quality_score": Field(F, "probability of being good, 0 to 1; null when unscored", nullable=True),
+        "is_good": Field(B, "the score reaches the filter's threshold; null when unscored", nullable=True),
+        "quality_label": Field(F, "label that it was given, 0 (bad) to 1 (good)", nullable=True),
+        "quality_split": Field(S, "what the label is used for", nullable=True, allowed=("train", "heldout")),
+        "instruction_difficulty": Field(
+            F, "perplexity of the answer given the question over that of the answer alone; null when unknown", nullable=True
+        ),
+        "scorer": Field(S, "model that read and filter that scored, with versions"),
+    },
 )
 
 CURATION_MARKS = TableSpec(
@@ -304,7 +325,7 @@ TABLES: dict[str, TableSpec] = {
     spec.name: spec
     for spec in (
         DATABASES, SEED_CORPUS, HOLDOUT, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, REVIEW_LABELS, JUDGE_CALIBRATION,
-        JUDGED_SAMPLES, CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
+        QUALITY_SCORES, JUDGED_SAMPLES, CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
     )
 }  # fmt: skip
 

@@ -15,7 +15,19 @@ from distill_assets.definitions import build_definitions
 from distill_assets.tables import TABLES, describe_tables
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = {"torch", "trl", "transformers", "great_expectations", "openai", "instructor", "pandas", "datasets", "matplotlib", "scipy"}
+HEAVY = {
+    "torch",
+    "trl",
+    "transformers",
+    "great_expectations",
+    "openai",
+    "instructor",
+    "pandas",
+    "datasets",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+}
 
 
 def test_loading_imports_none_of_the_heavy_libraries() -> None:

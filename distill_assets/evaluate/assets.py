@@ -22,7 +22,7 @@ from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
 from distill_assets.evaluate.figures import draw_figures
 from distill_assets.evaluate.items import Model, build_items, name_answers
-from distill_assets.evaluate.judges import list_judges
+from distill_assets.evaluate.judges import list_judges, summarize_quality
 from distill_assets.evaluate.report import EvalReport, build_report, headline_table
 from distill_assets.evaluate.scoring import score_answers
 from distill_assets.evaluate.teacher import SqlAnswer, key_items, plan_questions, read_replies
@@ -40,6 +40,7 @@ from distill_assets.tables import (
     JUDGE_CALIBRATION,
     JUDGED_SAMPLES,
     PLANTED_ERRORS,
+    QUALITY_SCORES,
     RAW_GENERATIONS,
     TRAINING_DATASET,
 )
@@ -98,9 +99,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **describe_asset(
             recipe, "eval_report", REPORT_MEANING, group=GROUP, kinds={"report", "json"},
-            deps=["eval_results", "student_checkpoint", "training_dataset", "dropped_samples", "judge_calibration", "judged_samples",
-                  "raw_generations"],
-            step="2", spec={"teacher": _name_teachers(recipe)},
+            deps=list_report_inputs(recipe), step="2", spec={"teacher": _name_teachers(recipe)},
         )
     )  # fmt: skip
     def eval_report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -114,6 +113,15 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         return _publish_report(target, report, figures)
 
     return [eval_results, eval_report]
+
+
+def list_report_inputs(recipe: Recipe) -> list[str]:
+    """What the report reads."""
+    inputs = [
+        "eval_results", "student_checkpoint", "training_dataset", "dropped_samples", "judge_calibration", "judged_samples",
+        "raw_generations",
+    ]  # fmt: skip
+    return [*inputs, QUALITY_SCORES.name] if recipe.judge.quality else inputs
 
 
 def _list_models(context: dg.AssetExecutionContext, workspace: Workspace, folder: RecipeFolder) -> list[tuple[Model, Path]]:
@@ -191,6 +199,7 @@ def _gather_facts(
         "teacher": _name_teachers(recipe),
         "served_models": sorted(generations["served_model"].drop_nulls().unique()),
         "planted": count_planted(planted, judged, dataset),
+        "quality": _summarize_quality(context, workspace, recipe),
         "judges": list_judges(read_input(context, workspace, recipe, JUDGE_CALIBRATION)),
         "figures": count_funnel(generations, judged, dropped, dataset),
         "versions": {
@@ -198,6 +207,11 @@ def _gather_facts(
         },
         "manifest": json.loads(manifest_file.read_text(encoding="utf-8")),
     }
+
+
+def _summarize_quality(context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe) -> dict[str, Any] | None:
+    spec = recipe.judge.quality
+    return summarize_quality(read_input(context, workspace, recipe, QUALITY_SCORES), spec.good_from) if spec else None
 
 
 def _write_report(workspace: Workspace, recipe: str, checkpoint_id: str, report: EvalReport, figures: dict[str, bytes]) -> Path:

@@ -31,6 +31,27 @@ def list_judges(calibration: pl.DataFrame) -> list[dict[str, Any]]:
     return list(calibration.select(COLUMNS).iter_rows(named=True))
 
 
+def summarize_quality(scores: pl.DataFrame, good_from: float) -> dict[str, Any]:
+    """The learned filter's figures on labels that it was not taught with.
+
+    Args:
+        scores: quality_scores. good_from: label from which a sample counts as good.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    held = scores.filter((pl.col("quality_split") == "heldout") & pl.col("quality_score").is_not_null())
+    truth = [label >= good_from for label in held["quality_label"]]
+    kept = scores.filter(pl.col("is_good"))
+    return {
+        "labels": scores["quality_label"].count(),
+        "held_out_labels": held.height,
+        "held_out_AUC": float(roc_auc_score(truth, held["quality_score"].to_list())) if len(set(truth)) == 2 else None,
+        "threshold": float(kept["quality_score"].min()) if kept.height else None,
+        "kept": kept.height,
+        "of": scores.height,
+    }
+
+
 def judges_section(rows: Sequence[dict[str, Any]], quality: dict[str, Any] | None) -> str:
     """The section as markdown; empty when nobody was measured.
 

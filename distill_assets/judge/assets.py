@@ -8,9 +8,10 @@ import polars as pl
 
 from distill_assets.call_log import CallTeller
 from distill_assets.checks import blocking_keys
+from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.clients.endpoints import name_teacher
 from distill_assets.clients.journal import Cap, open_journal
-from distill_assets.config import Recipe, RecipeFolder, read_secret
+from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
 from distill_assets.drawing import as_markdown
 from distill_assets.errors import DistillError
 from distill_assets.gates import DATA_VERSION_TAG, require_gates
@@ -29,20 +30,24 @@ from distill_assets.judge.critics.run import (
     name_judge,
     run_critics,
 )
-from distill_assets.judge.figures import draw_calibration, draw_rejects, draw_scores
+from distill_assets.judge.figures import draw_calibration, draw_quality, draw_rejects, draw_scores
+from distill_assets.judge.quality.measure import list_texts, measure_samples, plan_reading
+from distill_assets.judge.quality.scores import FILTER, Scored, label_quality, score_samples
 from distill_assets.judge.settle import settle_samples
 from distill_assets.judge.verdicts import (
     HEURISTICS,
     SQL_EXECUTION,
+    STEPS,
     Judged,
     build_layers,
     count_rejects,
     find_failed,
     judge_generations,
 )
+from distill_assets.judging import QualitySpec
 from distill_assets.materialization import count_values, describe_table, preview_rows, publish_table, read_input, read_previous
 from distill_assets.prompts import Prompt, load_prompt
-from distill_assets.resources import read_wall_clock_s
+from distill_assets.resources import GpuResource, read_wall_clock_s
 from distill_assets.reviews.labels import read_labels
 from distill_assets.reviews.measuring import ReviewFigures, keep_current, measure_review, settle_labels
 from distill_assets.storage import Workspace, find_instances, read_table
@@ -50,6 +55,7 @@ from distill_assets.tables import (
     DATABASES,
     JUDGE_CALIBRATION,
     JUDGED_SAMPLES,
+    QUALITY_SCORES,
     RAW_GENERATIONS,
     REVIEW_LABELS,
     VERDICTS,
@@ -64,7 +70,8 @@ MAX_EARLIER = 20
 
 def build_judge_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """Assets that judge generations, measure the judges, and settle."""
-    return [*_build_verdicts(folder), *_build_settling(folder)]
+    quality = [_build_quality(folder, folder.recipe.judge.quality)] if folder.recipe.judge.quality else []
+    return [*_build_verdicts(folder), *quality, *_build_settling(folder)]
 
 
 def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
@@ -123,8 +130,41 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     return [verdicts, judge_calibration]
 
 
+def _build_quality(folder: RecipeFolder, spec: QualitySpec) -> dg.AssetsDefinition:
+    recipe = folder.recipe
+
+    @dg.asset(
+        **describe_table(
+            recipe, QUALITY_SCORES, group=GROUP, kinds={"pytorch", "scikitlearn"}, deps=["raw_generations", "verdicts", "review_labels"],
+            step="1", spec={**spec.identity(), "base_model": recipe.student.base_model, "filter": FILTER},
+        ),
+        pool="gpu",
+    )  # fmt: skip
+    def quality_scores(
+        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace], gpu: dg.ResourceParam[GpuResource]
+    ) -> dg.MaterializeResult:
+        require_gates(context, blocking_keys(recipe, ["raw_generations", "verdicts"]))
+        generations = read_input(context, workspace, recipe, RAW_GENERATIONS)
+        people = find_labels(generations, read_input(context, workspace, recipe, REVIEW_LABELS), recipe)
+        labels = label_quality(read_input(context, workspace, recipe, VERDICTS), people)
+        base = resolve_base_model(recipe.student.base_model, cache_folder())
+        models = plan_reading(spec, base, gpu.count_threads(recipe.student.threads), cache_folder())
+        answered = list_texts(generations.filter(pl.col("generation_status") == "ok"))
+        measured = measure_samples(
+            workspace, recipe.name, models, answered, lambda module, file: gpu.run_child(context, module, file)
+        )  # fmt: skip
+        scored = score_samples(measured.frame, labels, spec, models)
+        if scored.problem:
+            context.log.warning(scored.problem)
+        shown = {"n_read": measured.n_read, "n_labels": len(labels), "problem": scored.problem or "none"}
+        return publish_table(workspace, recipe, QUALITY_SCORES, scored.frame, {**shown, **_describe_quality(scored)})
+
+    return quality_scores
+
+
 def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     recipe = folder.recipe
+    quality = [QUALITY_SCORES.name] if recipe.judge.quality else []
 
     @dg.asset(**describe_table(recipe, REVIEW_LABELS, group=GROUP, kinds={"file"}, deps=["label_file"], step="1", spec={}))
     def review_labels(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -139,8 +179,8 @@ def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **describe_table(
             recipe, JUDGED_SAMPLES, group=GROUP, kinds={"polars"},
-            deps=["raw_generations", "verdicts", "review_labels", "judge_calibration"], step="2",
-            spec={"min_reviewers": recipe.judge.review.min_reviewers},
+            deps=["raw_generations", "verdicts", "review_labels", "judge_calibration", *quality], step="2",
+            spec={"min_reviewers": recipe.judge.review.min_reviewers, "quality": bool(quality)},
         )
     )  # fmt: skip
     def judged_samples(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -148,7 +188,8 @@ def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         generations = read_input(context, workspace, recipe, RAW_GENERATIONS)
         labels = read_input(context, workspace, recipe, REVIEW_LABELS)
         table = read_input(context, workspace, recipe, VERDICTS)
-        frame = settle_samples(generations, table, find_labels(generations, labels, recipe))
+        scores = read_input(context, workspace, recipe, QUALITY_SCORES) if quality else None
+        frame = settle_samples(generations, table, find_labels(generations, labels, recipe), scores)
         by_judges = frame.select("sample_id", pl.col("judged_status").alias("sample_status"), "question", "trace", "sql")
         shown = _describe_samples(frame, measure_review(labels, by_judges))
         return publish_table(workspace, recipe, JUDGED_SAMPLES, frame, shown)
@@ -167,8 +208,8 @@ def _load_critics(folder: RecipeFolder) -> tuple[Rubric | None, Prompt | None, P
 
 def _verdict_spec(recipe: Recipe, rubric: Rubric | None, prompt: Prompt | None) -> dict[str, object]:
     spec: dict[str, object] = {
-        "judge": recipe.judge.identity("critics", "review", "sandbox"),
-        "judges": [HEURISTICS, SQL_EXECUTION],
+        "judge": recipe.judge.identity("critics", "quality", "review", "sandbox"),
+        "judges": [HEURISTICS, SQL_EXECUTION, STEPS],
     }
     if rubric and prompt:
         spec["critics"] = critic_identity(recipe.judge.critics, rubric, prompt.prompt_id)
@@ -185,7 +226,7 @@ def _run_layers(
     previous = read_previous(context, workspace, recipe, VERDICTS)
     with SqlRunner(named, QueryLimits(timeout_s=recipe.judge.query_timeout_s), find_minimum(recipe.judge.sandbox)) as runner:
         verifiers = {name: SqlVerifier(runner, [f"{name}#{i}" for i in by_ix]) for name, by_ix in files.items()}
-        layers = build_layers(recipe.judge, verifiers, ids)
+        layers = build_layers(recipe.judge, verifiers, ids, runner)
         tell = lambda done, total: context.log.info(f"judged {done}/{total}")  # noqa: E731
         return judge_generations(generations, layers, previous, tell), runner.describe()
 
@@ -274,6 +315,24 @@ def _describe_critics(recipe: Recipe, run: CriticRun, kin: Sequence[Kinship], ru
         "critics": ", ".join(name_teacher(critic) for critic in recipe.judge.critics.judges),
         "critics_served": dg.MetadataValue.json(run.served),
         "same_family": dg.MetadataValue.json([found.words for found in kin]),
+    }
+
+
+def _describe_quality(scored: Scored) -> dict[str, object]:
+    """The filter's figures on labels that it was not taught with, and histograms of what it says."""
+    pictures = draw_quality(scored.frame)
+    if scored.figures is None:
+        return _show_pictures("histograms", pictures)
+    figures = scored.figures._asdict()
+    calibration = [found._asdict() for found in figures.pop("calibration")]
+    return {
+        **{
+            f"heldout_{name}" if name in ("auc", "precision", "recall") else name: value
+            for name, value in figures.items()
+            if value is not None
+        },
+        "calibration": _show_rows(calibration),
+        **_show_pictures("histograms", pictures),
     }
 
 

@@ -85,3 +85,21 @@ def bin_scores(scores: Mapping[str, float], truth: Mapping[str, bool | None]) ->
         (sum(score for score, _ in found) / len(found), sum(good for _, good in found) / len(found), len(found))
         for _, found in sorted(bins.items())
     ]
+
+
+def draw_quality(scores: pl.DataFrame) -> dict[str, bytes]:
+    """Histograms of the learned filter's scores and of the instruction difficulty, of what has them.
+
+    Args:
+        scores: quality_scores.
+    """
+    pictures = {}
+    for column, words in (("quality_score", "score of the learned filter"), ("instruction_difficulty", "instruction difficulty")):
+        values = scores[column].drop_nulls().to_list()
+        if values:
+            figure, axes = new_axes(7, 2.4)
+            axes.hist(values, bins=30, color=BLUE)
+            axes.set_xlabel(words, fontsize=9, color=INK)
+            axes.set_ylabel("samples", fontsize=9, color=INK)
+            pictures[words] = save_png(figure)
+    return pictures

@@ -21,22 +21,43 @@ SHORTCUT_LAYER = "steps"
 Verdict = Mapping[str, object]
 
 
-def settle_samples(generations: pl.DataFrame, verdicts: pl.DataFrame, labels: Mapping[str, str]) -> pl.DataFrame:
+def settle_samples(
+    generations: pl.DataFrame, verdicts: pl.DataFrame, labels: Mapping[str, str], quality: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Return judged_samples: one row a generation.
 
     Args:
-        labels: sample id -> accept or reject, where people agree.
+        labels: sample id -> accept or reject, where people agree. quality: quality_scores, where the recipe has a filter.
     """
     by_generation: dict[str, list[Verdict]] = {}
     for verdict in verdicts.filter(~pl.col("is_canary")).iter_rows(named=True):
         by_generation.setdefault(str(verdict["generation_id"]), []).append(verdict)
-    return build_frame(
-        JUDGED_SAMPLES,
-        [
-            _describe_sample(row, by_generation.get(row["generation_id"], []), labels.get(row["generation_id"]))
-            for row in generations.iter_rows(named=True)
-        ],
+    scores = {row["generation_id"]: row for row in quality.iter_rows(named=True)} if quality is not None else {}
+    rows = []
+    for row in generations.iter_rows(named=True):
+        sample_id = row["generation_id"]
+        found, score = by_generation.get(sample_id, []), scores.get(sample_id)
+        judged = [*found, read_quality(score)] if score else found
+        read = {name: score[name] if score else None for name in ("quality_score", "instruction_difficulty")}
+        rows.append(_describe_sample(row, judged, labels.get(sample_id)) | read)
+    return build_frame(JUDGED_SAMPLES, rows)
+
+
+def read_quality(score: Mapping[str, object]) -> Verdict:
+    """The learned filter's word on a sample; a filter that could not be taught leaves it unscored."""
+    is_good = score["is_good"]
+    status = "unscored" if is_good is None else "passed" if is_good else "failed"
+    reason = (
+        "the filter has no score for it"
+        if is_good is None
+        else None
+        if is_good
+        else f"score {score['quality_score']:.2f} is too low"
     )
+    return {
+        "layer": "filter", "judge": score["scorer"], "criterion": "quality", "verdict_status": status, "score": score["quality_score"],
+        "reason": reason, "is_decisive": True,
+    }  # fmt: skip
 
 
 def _describe_sample(row: Mapping[str, object], verdicts: Sequence[Verdict], label: str | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Verdicts that need no model: rules on the text and execution, row by row reused where nothing changed.
+"""Verdicts that need no model: rules, execution and steps of the reasoning, row by row reused where nothing changed.
 
 Belongs here: which such judges there are, their versions, and running them. Does not belong here: the rules
 (heuristics), running queries (verifiers), models that judge (critics) or what follows (settle).
@@ -19,9 +19,13 @@ from distill_assets.judge.findings import Finding, build_row
 from distill_assets.judge.heuristics import Generation, apply_rules
 from distill_assets.judging import HeuristicsSpec, JudgeSpec
 from distill_assets.verifiers.registry import Verifier
+from distill_assets.verifiers.sql.execution import SqlRunner
+from distill_assets.verifiers.steps.verify import verify_steps
 
 HEURISTICS = "heuristics@4"
 SQL_EXECUTION = "sql_execution@2"
+STEPS = "steps@1"
+DERIVATION = "derivation"
 ANSWERED = "answered"
 TEXTS = ("generation_status", "finish_reason", "question", "trace", "completion")
 
@@ -43,11 +47,14 @@ class Judged(NamedTuple):
     n_judged: dict[str, int]
 
 
-def build_layers(spec: JudgeSpec, verifiers: Mapping[str, Verifier], instance_ids: Mapping[str, str]) -> list[Layer]:
+def build_layers(
+    spec: JudgeSpec, verifiers: Mapping[str, Verifier], instance_ids: Mapping[str, str], runner: SqlRunner
+) -> list[Layer]:
     """The judges in the order of their cost.
 
     Args:
-        verifiers: database -> verifier. instance_ids: database -> content id of its instances.
+        verifiers: database -> verifier. instance_ids: database -> content id of its instances. runner: runs the queries that
+        stand in a reasoning, on instance 0 of its database.
     """
     rules = spec.heuristics.identity()
     return [
@@ -56,6 +63,11 @@ def build_layers(spec: JudgeSpec, verifiers: Mapping[str, Verifier], instance_id
             SQL_EXECUTION,
             lambda row: [spec.query_timeout_s, instance_ids[str(row["database"])]],
             lambda row: _execute(row, verifiers[str(row["database"])]),
+        ),
+        Layer(
+            STEPS,
+            lambda row: [spec.shortcut, instance_ids[str(row["database"])]],
+            lambda row: _check_steps(row, runner, spec.shortcut == "reject"),
         ),
     ]
 
@@ -121,6 +133,18 @@ def _execute(row: Row, verifier: Verifier) -> list[Finding]:
     if verdict.status == "passed":
         return [Finding("verifier", SQL_EXECUTION, "executes", verdict.status, verdict.score)]
     return [Finding("verifier", SQL_EXECUTION, "executes", verdict.status, verdict.score, verdict.reason, True, verdict.evidence)]
+
+
+def _check_steps(row: Row, runner: SqlRunner, is_decisive: bool) -> list[Finding]:
+    """Whether the reasoning leads to the query; where nothing in it can be checked, that settles nothing."""
+    if row["generation_status"] != "ok":
+        return []
+    verdict = verify_steps(str(row["trace"] or ""), str(row["completion"] or ""), runner, f"{row['database']}#0")
+    reason = None if verdict.status == "passed" else verdict.reason
+    settles = is_decisive and verdict.status != "unscored"
+    return [
+        Finding("steps", STEPS, DERIVATION, verdict.status, verdict.score, reason, settles, verdict.evidence if reason else None)
+    ]
 
 
 def find_failed(rows: Sequence[Mapping[str, object]]) -> frozenset[str]:

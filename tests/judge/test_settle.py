@@ -7,7 +7,15 @@ import itertools
 import pytest
 
 from distill_assets.judge.settle import settle, settle_samples
-from distill_assets.tables import JUDGED_SAMPLES, RAW_GENERATIONS, VERDICT_STATES, VERDICTS, build_frame, check_frame
+from distill_assets.tables import (
+    JUDGED_SAMPLES,
+    QUALITY_SCORES,
+    RAW_GENERATIONS,
+    VERDICT_STATES,
+    VERDICTS,
+    build_frame,
+    check_frame,
+)
 
 
 def verdict(status: str, criterion: str = "c", id_: str = "g1", reason: str | None = "why", **more: object) -> dict[str, object]:
@@ -106,3 +114,21 @@ def test_a_canary_is_no_sample_and_the_critics_score_is_carried():
     ]
     row = settle_one(rows, {})
     assert (row["sample_status"], row["critic_score"]) == ("accepted", 0.8)
+
+
+def test_the_learned_filter_comes_last_and_without_a_score_leaves_unscored():
+    base = {name: "x" if field.dtype.__name__ == "String" else 0 for name, field in RAW_GENERATIONS.fields.items()}
+    ids = ["g1", "g2", "g3", "g4"]
+    generations = build_frame(RAW_GENERATIONS, [base | {"generation_status": "ok", "generation_id": i} for i in ids])
+    rows = [verdict("passed", id_=i) for i in ids[:3]] + [verdict("failed", id_="g4")]
+    scores = [("g1", 0.9, True), ("g2", 0.2, False), ("g3", None, None), ("g4", 0.9, True)]
+    quality = build_frame(QUALITY_SCORES, [
+        {"generation_id": i, "quality_score": score, "is_good": good, "quality_label": None, "quality_split": None,
+         "instruction_difficulty": 0.5, "scorer": "m@1"} for i, score, good in scores
+    ])  # fmt: skip
+    frame = settle_samples(generations, build_frame(VERDICTS, rows), {}, quality)
+    assert list(frame.select("sample_status", "reason", "quality_score").iter_rows()) == [
+        ("accepted", None, 0.9), ("rejected", "quality: score 0.20 is too low", 0.2),
+        ("unscored", "quality: the filter has no score for it", None), ("rejected", "c: why", 0.9),
+    ]  # fmt: skip
+    assert set(frame["instruction_difficulty"]) == {0.5}

@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pydantic
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from distill_assets.errors import ReviewError, StorageError
 from distill_assets.reviews.labels import Label, append_labels, check_reviewer, labels_file, read_journal, read_labels
@@ -106,6 +109,20 @@ def test_a_damaged_line_is_named_by_its_number_and_does_not_count(workspace: Wor
     assert set(read.frame["sample_id"]) == {sample_id(0), sample_id(2)}
     assert len(read.problems) == 1
     assert f"{file}:2: " in read.problems[0] and words in read.problems[0]
+
+
+@given(st.lists(st.one_of(st.binary(), st.just(b'{"label": "accept"}'), st.just(b"{}"), st.just(b"null")), max_size=4))
+def test_whatever_stands_between_them_no_label_is_lost(junk: list[bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace(Path(folder))
+        append_labels(workspace, "choir", [make_label(0)])
+        with labels_file(workspace, "choir").open("ab") as file:
+            file.write(b"\n".join(junk))
+        append_labels(workspace, "choir", [make_label(1)])
+        journal = read_journal(workspace, "choir")
+        assert [label.sample_id for label in journal.labels] == [sample_id(0), sample_id(1)]
+        lines = b"\n".join(junk).split(b"\n")
+        assert len(journal.problems) == sum(bool(line.strip()) for line in lines)
 
 
 def test_a_writer_killed_at_any_moment_loses_nothing_that_it_acknowledged(workspace: Workspace) -> None:

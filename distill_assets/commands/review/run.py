@@ -61,7 +61,7 @@ def review_recipe(folder: RecipeFolder, instance: dg.DagsterInstance, options: R
     asked = Asked(options.n, options.status, options.sample_ids, options.with_others)
     opened = open_review(world, folder.recipe.judge.review, reviewer, asked)
     if not opened.samples:
-        say("Nothing is left to review: all samples that were asked for are labelled.")
+        say("Nothing is left to review: all samples that were asked for are labelled, or there are none of them.")
         given = {}
     elif options.terminal:
         given = review_in_terminal(opened, open_console())

@@ -47,13 +47,19 @@ def _make_sample(sample_id: str, status: str, number: int) -> dict[str, object]:
         "trace": f"reasoning {ESCAPES}", "sql": f"SELECT '{HOSTILE}', {number} FROM singers", "teacher": "t@1",
         "served_model": None, "sample_status": status, "reason": None if status == "accepted" else "why", "cost_usd": None,
     }  # fmt: skip
-    return {name: known[name] if name in known else known["sample_status"] for name in JUDGED_SAMPLES.fields}
+    if status == "unscored":  # the reply was an error: there is nothing to see
+        known |= {"question": None, "trace": None, "sql": None}
+    unknown = {"judged_status": status, "label": None, "critic_score": None, "is_shortcut": False}
+    return {name: {**unknown, **known}.get(name) for name in JUDGED_SAMPLES.fields}
 
 
 def _make_verdicts(sample: dict[str, object]) -> list[dict[str, object]]:
     status = {"accepted": "passed", "rejected": "failed", "unscored": "unscored"}[str(sample["sample_status"])]
     score = {"passed": 1.0, "failed": 0.0, "unscored": None}[status]
-    both = {"generation_id": sample["sample_id"], "judge_key": "k"}
+    both = {
+        "generation_id": sample["sample_id"], "judge_key": "k", "layer": "heuristic", "is_decisive": True, "is_canary": False,
+        "evidence": None,
+    }  # fmt: skip
     reason = None if status == "passed" else f"because of {HOSTILE}"
     return [
         {**both, "judge": "heuristics@3", "criterion": "length", "verdict_status": "passed", "score": 1.0, "reason": None},
