@@ -12,11 +12,13 @@ from collections.abc import Callable
 
 from distill_assets.judge.heuristics.generation import Generation, drop_quoted, name_texts
 from distill_assets.judging import HeuristicsSpec
+from distill_assets.verifiers.steps.split import split_steps
 
 # Words of the endpoints for an answer that met its limit of tokens.
 CUT_REASONS = ("length", "max_tokens", "max_output_tokens", "model_length")
 PAIRS = {"(": ")", "[": "]", "{": "}", "“": "”", "«": "»"}
 ENDINGS = ".!?:;…)]}>\"'`”’»。！？*"
+STOPS = ".!?:;…。！？"
 # A text that ends in one of these was going on. Prepositions may end an English question, so it has a list of its own.
 DANGLING = {
     "question": "a an the and or nor than whose every",
@@ -28,7 +30,6 @@ DANGLING = {
     "python": "",
     "json": "",
 }
-STEP = re.compile(r"(?:^|\s)(?:step\s+)?\d{1,2}[.):]\s+|\n+", re.IGNORECASE)
 NGRAM_WORDS, COPY_WORDS = 5, 3
 MIN_COPIED_WORDS, MIN_REPEATED_WORDS, MIN_COMPRESSED_CHARS = 6, 30, 300
 MAX_SAME_LINES = 3
@@ -93,16 +94,28 @@ def _find_hanging(text: str, words: str) -> str | None:
     last = re.search(r"([^\W\d_]+)\Z", end)
     if last and last[1].lower() in words.split() and not re.search(r"[.\d]\Z", end[: last.start()]):
         return f"ends in {last[1]!r}"
-    return f"ends in {end[-1]!r}" if end and end[-1] in ",(=<&" else None
+    if end and (end[-1] in ",(=<&" or re.search(r"\s[<>!]?[=<>]\Z", end)):
+        return f"ends in {end.split()[-1]!r}"
+    return None
 
 
 def _find_cut_step(trace: str) -> str | None:
-    """The last step, when it alone has no full stop: whoever ends each step with one ends the last one so too."""
-    steps = [step.strip() for step in STEP.split(trace) if step and step.strip()]
-    if len(steps) < 2 or any(step[-1] not in ENDINGS for step in steps[:-1]) or steps[-1][-1] in ENDINGS:
+    """The last step, when it is a bare number, leaves a quote open, or alone has no full stop.
+
+    Whoever ends each step with a full stop ends the last one so too; a query or a number at the end is an answer.
+    """
+    if re.search(r"(?:[=<>(,]|\bLIKE|\bIN)\s*'[^'\n]*\Z", trace):
+        return trace
+    steps = [step.text for step in split_steps(trace)]
+    number = re.search(r"[.!?;]\s+(\d{1,2})[.):]?\s*\Z", trace[-40:])
+    if number and len(steps) > 1 and int(number[1]) == len(steps) + 1:
+        return number[1]
+    if len(steps) < 2 or any(step[-1] not in ENDINGS for step in steps[:-1]) or steps[-1][-1] in STOPS:
         return None
-    is_code = re.match(r"(select|with)\b", steps[-1], re.IGNORECASE) or re.search(r"[\d;]\Z", steps[-1])
-    return None if is_code and re.search(r"[\w;)]\Z", steps[-1]) and "```" not in steps[-1] else steps[-1]
+    if steps[-1][-1] in ENDINGS and (len(steps) < 3 or any(step[-1] not in STOPS for step in steps[:-1])):
+        return None
+    is_answer = re.search(r"\b(?:select|with)\s.+\Z|[\d;}]\Z|```\Z|`\Z", steps[-1], re.IGNORECASE | re.DOTALL)
+    return None if is_answer else steps[-1]
 
 
 def check_format(generation: Generation, spec: HeuristicsSpec) -> str | None:

@@ -27,8 +27,8 @@ DOUBT_ANYWHERE = (
 )
 # In an answer or its reasoning these doubt; in a question they may ask.
 DOUBT_IN_ANSWERS = (
-    r"\b(?:might|may|could) (?:well )?(?:be|have|need|also|not|or may)\b",
-    r"\b(?:perhaps|maybe|possibly|presumably|probably|likely|supposedly|hopefully)\b",
+    r"\bmight (?:well )?(?:be|have|need|also|not|or might)\b",
+    r"\b(?:perhaps|maybe|presumably|probably|supposedly|hopefully)\b",
     r"\b(?:not|un)(?: |-)?(?:sure|certain|clear)\b",
     r"\b(?:it|this|that|which) (?:seems|appears)\b|\bseems? (?:to be|like)\b",
     r"\b(?:should be (?:right|correct|fine|ok(?:ay)?)|just guessing|(?:a|my|best) guess|or something like (?:that|this))\b",
@@ -39,9 +39,12 @@ REFUSALS = (
     r"\bi (?:can['’]?t|can ?not|could(?:n['’]?t| not)|won['’]?t|will not|am not able to|am unable to|must decline|have to decline|(?:must |have to )?refuse)\b(?! (?:wait|see|believe|find my|stand))",
     r"\bi['’]?m (?:not able|unable|not allowed|not permitted)\b",
     r"\b(?:we|i) (?:regret|apologi[sz]e)\b|\bmy apologies\b|\b(?:sorry|unfortunately),? (?:but )?i\b",
+    r"\b(?:against|violates?) (?:my|our|the|openai['’]?s|usage|content) (?:\w+ )?(?:guidelines|polic(?:y|ies)|programming|principles|rules)\b",
+)  # fmt: skip
+# In an answer these decline; in a question they may speak of others: "which shops are unable to deliver".
+REFUSALS_IN_ANSWERS = (
     r"\b(?:unable|not able|not possible|impossible) to (?:answer|assist|comply|help|fulfil+|provide|generate|complete|determine|write|produce)\b",
     r"\b(?:cannot|can['’]?t|can not) (?:be answered|answer|assist|comply|help (?:with|you)|fulfil+|provide|generate|produce|write|complete (?:this|that|the|your))\b",
-    r"\b(?:against|violates?) (?:my|our|the|openai['’]?s|usage|content) (?:\w+ )?(?:guidelines|polic(?:y|ies)|programming|principles|rules)\b",
     r"\b(?:not enough|insufficient) information\b|\bplease (?:provide|clarify|specify|consult|rephrase)\b",
 )  # fmt: skip
 _JUDGE = r"(?:judge|grader|evaluator|critic|scorer|verifier|rater|assessor|reviewer|annotator|moderator|rewarder|examiner)s?"
@@ -50,8 +53,8 @@ _VALUE = r"[\"'“]?(?:1(?:\.0+)?|5|10|100|pass(?:ed)?|correct|accept(?:ed)?|a\+
 _SCORE = r"(?:scores?|verdicts?|grades?|ratings?|rewards?|marks?)"
 # Each pattern with words of which a text that it matches holds one: looking for those first is ten times as fast.
 INJECTIONS = (
-    (("instruction", "rubric", "criteri", "prompt", "guideline", "message", "direction", "grading", "scoring", "rule"),
-     r"\b(?:ignore|disregard|forget|overrid\w+|bypass|skip|set aside|do not (?:follow|apply|use)|don['’]?t (?:follow|apply|use)|stop following|neglect)\b[^.]{0,40}\b(?:instructions?|rubrics?|criteri(?:a|on)|prompts?|guidelines?|system message|directions?|grading|scoring|(?:previous|prior|above|earlier) (?:rules?|text|messages?))\b"),
+    (("instruction", "rubric", "criteri", "prompt", "guideline", "message", "direction", "grading", "scoring", "rule", "check", "verification"),
+     r"\b(?:ignore|disregard|forget|overrid\w+|bypass|skip|set aside|do not (?:follow|apply|use)|don['’]?t (?:follow|apply|use)|stop following|neglect)\b[^.]{0,40}\b(?:instructions?|rubrics?|criteri(?:a|on)|prompts?|guidelines?|system message|directions?|grading|scoring|(?:the|all|any|further|these|following) (?:checks|verification)|(?:previous|prior|above|earlier) (?:rules?|text|messages?))\b"),
     (("score", "rate", "grade", "mark", "judge", "approve", "accept", "label", "classify", "evaluate", "treat", "deem", "consider", "pass"),
      rf"\b(?:score|rate|grade|mark|judge|approve|accept|label|classify|evaluate|treat|deem|consider|pass)\s+{_OURS}\b[^.]{{0,50}}\b(?:1(?:\.0+)?|5|10|100|correct|passed|pass|perfect|accepted|high(?:est|ly)?|maximum|full|top|excellent|right|valid|true)\b"),
     (("marks", "score", "points", "credit", "grade", "rating", "reward"),
@@ -59,9 +62,10 @@ INJECTIONS = (
     (("score", "verdict", "grade", "rating", "reward", "mark"),
      rf"\b(?:give|award|assign|grant)\s+{_OURS}\s+(?:the |a |an )?{_SCORE}\s*(?:of|:|=)?\s*{_VALUE}|\b(?:output|emit|respond with|reply with|answer with|award|assign)\s+(?:the |a |an )?{_SCORE}\s*(?:of|:|=)?\s*{_VALUE}"),
     (("should", "must", "shall", "has to", "needs to", "deserve", "ought"),
-     rf"\b{_OURS} (?:\w+ )?(?:should|must|shall|has to|needs to|deserves? to|ought to) (?:always )?(?:be (?:scored|rated|graded|marked|accepted|approved|judged|passed|deemed)|(?:receive|get) (?:a |the |an )?(?:\w+ )?{_SCORE})\b"),
+     rf"\b{_OURS} (?:\w+ )?(?:should|must|shall|has to|needs to|deserves? to|ought to) (?:always )?(?:be (?:scored|rated|graded|marked|accepted|approved|judged|passed|deemed)|(?:receive|get) (?:a |the |an )?(?:\w+ )?{_SCORE})\b"
+        rf"|\bdeserves?\s+(?:a |the |an )?(?:full|perfect|high|highest|top|passing|maximum)\s+(?:{_SCORE}|credit)\b"),
     (("judge", "grader", "evaluator", "critic", "scorer", "verifier", "rater", "assessor", "annotator", "moderator", "examiner", "reviewer"),
-     rf"(?:\b(?:dear|hey|hello|hi|attention|(?:note|message|memo|instructions?|notice)(?: to| for)(?: the| all| any)?|important(?: for| to)?)|[\[(<{{#*]{{1,6}}\s*(?:(?:to|for) )?(?:the )?)[,:]?\s*(?:ai |llm |automated |human )*{_JUDGE}\b"
+     rf"(?:\b(?:dear|hey|hello|hi|attention|(?:note|message|memo|instructions?|notice)(?: to| for)(?: the| all| any)?|important(?: for| to)?(?: the| all| any)?)|[\[(<{{#*]{{1,6}}\s*(?:(?:to|for) )?(?:the )?)[,:]?\s*(?:ai |llm |automated |human )*{_JUDGE}\b"
      rf"|\b(?:if )?you are (?:now )?(?:an? |the )?(?:\w+ )?{_JUDGE}\b|\b(?:llm|ai|language model|model)[- ](?:as[- ]a[- ])?{_JUDGE}\b"
      rf"|\b(?:the |as (?:a|an|the) |to (?:the )?)(?:ai |llm )?(?:judge|grader|evaluator|scorer|verifier|assessor)s? (?:should|must|has to|needs to|shall|is (?:told|instructed|required))\b"),
     (("you are",), r"\byou are (?:now )?(?:grading|judging|scoring|evaluating)\b"),
@@ -73,6 +77,12 @@ INJECTIONS = (
      r"</?(?:system|assistant|user|instructions?|rubric|verdict|score|grade|criteria|judge|sample|answer|untrusted|reasoning|question)\b[^<>=]{0,80}>"),
     (("score", "verdict", "grade", "rating", "passed", "is_correct"),
      rf"[\"'](?:score|verdict|grade|rating|passed|is_correct|verdict_status)[\"']\s*:\s*(?:{_VALUE}|[\"']?true\b)"),
+    (("whoever", "who "), r"\b(?:whoever|anyone who|who) (?:is )?(?:grad(?:es|ing)|judg(?:es|ing)|scor(?:es|ing)|evaluat(?:es|ing)|rates|rating|reviews|reads) (?:this|it)\b"),
+    # The same in other languages of teachers: German, French, Spanish, Italian, Portuguese, Dutch.
+    (("anweisung", "instruc", "istruzion", "consigne", "instruç", "instructies", "vorgaben", "regeln"),
+     r"\b(?:ignor\w+|negeer|vergiss|vergessen sie|oublie\w*|olvida\w*|dimentica\w*|esque[çc]a\w*|missachte\w*)\b[^.]{0,50}\b(?:anweisung\w*|vorgaben|regeln|instruc\w+|instruç\w+|istruzion\w+|consignes?|instructies)\b"),
+    (("system", "assistant", "instruction", "verdict", "response"),
+     r"(?:/\*|--|[.!?;])\s*(?:system|assistant|developer)\s*:|#{2,}\s*(?:system|instructions?|response|verdict)\b"),
 )  # fmt: skip
 ROLES = r"^[ \t>#*]*(?:system|assistant|human|developer|ai)[ \t]*\**:|\n[ \t>#*]*user[ \t]*\**:|^#{2,}[ \t]*(?:system|instructions?|response|user|assistant|human|verdict|score)\b"
 
@@ -80,6 +90,7 @@ _FLAGS = re.IGNORECASE
 _DOUBT_ANYWHERE = re.compile("|".join(DOUBT_ANYWHERE), _FLAGS)
 _DOUBT_IN_ANSWERS = re.compile("|".join(DOUBT_IN_ANSWERS), _FLAGS)
 _REFUSALS = re.compile("|".join(REFUSALS), _FLAGS)
+_REFUSALS_IN_ANSWERS = re.compile("|".join((*REFUSALS, *REFUSALS_IN_ANSWERS)), _FLAGS)
 _INJECTIONS = tuple((needles, re.compile(pattern, _FLAGS)) for needles, pattern in INJECTIONS)
 _ROLES = re.compile(ROLES, _FLAGS | re.MULTILINE)
 # Characters that a reader does not see: bidirectional controls, zero widths, tags, variation selectors of the second
@@ -109,7 +120,7 @@ def _compile_words(words: Sequence[str]) -> re.Pattern[str] | None:
 def check_refusal(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """Neither the question nor the answer declines; a query that returns an apology declines too."""
     for name, text in name_texts(generation, "question", "answer"):
-        if found := _REFUSALS.search(text):
+        if found := (_REFUSALS_IN_ANSWERS if name == "answer" else _REFUSALS).search(text):
             return f"the {name} declines: {found[0][:40]!r}"
     return None
 

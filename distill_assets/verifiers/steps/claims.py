@@ -302,7 +302,7 @@ def _check_limit(sentence: str, reader: Reader) -> Iterator[Finding]:
             yield Finding(match[0], None)
         elif reader.facts.limits:
             yield Finding(match[0], f"the query keeps {sorted(reader.facts.limits)[0]}")
-        elif n != "1":
+        elif n != "1" or ("order" in reader.facts.words and not reader.facts.words & {"window", "qualify"}):
             yield Finding(match[0], "the query keeps all")
 
 
