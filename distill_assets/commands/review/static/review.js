@@ -101,7 +101,7 @@ async function showSample() {
 }
 
 function drawDetail(sample, detail) {
-  byId("verdict").textContent = `judges: ${detail.status}`;
+  byId("verdict").textContent = detail.status ? `judges: ${detail.status}` : "";
   byId("verdict").className = `tag ${detail.status}`;
   byId("own").textContent = sample.label ? `you: ${sample.label}` : "";
   byId("own").className = `tag ${sample.label}`;
@@ -112,6 +112,7 @@ function drawDetail(sample, detail) {
   byId("trace").textContent = detail.trace || "(none)";
   byId("sql").replaceChildren(...colour(detail.sql || "(none)"));
   byId("evidence").replaceChildren(...detail.evidence.map(drawVerdict));
+  byId("judged").hidden = !detail.status;
   byId("comment").value = state.drafts.get(sample.sample_id) ?? sample.comment;
   byId("chosen").hidden = state.session.drawn === "random" && howDrawn(sample) === "random";
   byId("sample").scrollTop = 0;
@@ -175,9 +176,11 @@ async function save(label, isMovingOn) {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
     });
     sample.label = saved.label;
+    sample.status = saved.status;
     sample.comment = saved.comment;
     state.drafts.delete(sample.sample_id);
-    byId("saved").textContent = `saved: ${saved.label} ${saved.sample_id.slice(0, 12)}`;
+    const judges = state.session.is_blind ? `; the judges say ${saved.status}` : "";
+    byId("saved").textContent = `saved: ${saved.label} ${saved.sample_id.slice(0, 12)}${judges}`;
     tellTrouble("");
   } catch (error) {
     byId("saved").textContent = "";
@@ -222,7 +225,7 @@ function actOn(event) {
   if (key === "ArrowRight" || key === "ArrowLeft") goTo(state.place + (key === "ArrowRight" ? 1 : -1));
   else if (event.repeat) return false;
   else if (key in LABEL_KEYS) save(LABEL_KEYS[key], true);
-  else if (key in STATUS_KEYS) { byId("status").value = STATUS_KEYS[key]; applyFilters(); }
+  else if (key in STATUS_KEYS && !state.session.is_blind) { byId("status").value = STATUS_KEYS[key]; applyFilters(); }
   else if (key === "c") byId("comment").focus();
   else if (key === "/") byId("search").focus();
   else if (key === "s") openSummary();
@@ -241,6 +244,7 @@ async function start() {
   byId("recipe").textContent = state.session.recipe;
   byId("reviewer").textContent = state.session.reviewer;
   state.shown = state.session.samples;
+  byId("by-status").hidden = state.session.is_blind;
   ["status", "said"].forEach((id) => byId(id).addEventListener("change", applyFilters));
   byId("search").addEventListener("input", applyFilters);
   byId("comment").addEventListener("blur", leaveComment);
