@@ -4,10 +4,11 @@
 const byId = (id) => document.getElementById(id);
 const LABEL_KEYS = { a: "accept", r: "reject", u: "unsure" };
 const STATUS_KEYS = { 1: "accepted", 2: "rejected", 3: "unscored", 0: "" };
+const TYPING_PAUSE_MS = 150;
 const MARKS = { accept: "✓", reject: "✗", unsure: "?" };
 const SQL_PARTS = /('(?:[^']|'')*')|\b(\d+(?:\.\d+)?)\b|\b(select|from|where|group|by|order|having|join|left|right|inner|outer|full|cross|on|using|as|and|or|not|in|is|null|like|ilike|between|case|when|then|else|end|distinct|limit|offset|with|union|intersect|except|all|exists|over|partition|asc|desc|cast|date|interval|count|sum|avg|min|max)\b/gi;
 
-const state = { session: null, shown: [], place: 0, drafts: new Map(), picked: new Set(), isBusy: false };
+const state = { session: null, shown: [], place: 0, drafts: new Map(), picked: new Set(), isBusy: false, marked: null, typing: 0 };
 
 const current = () => state.shown[state.place];
 
@@ -48,16 +49,28 @@ function applyFilters() {
 }
 
 function drawList() {
-  const list = byId("list");
-  list.replaceChildren(...state.shown.map((sample, place) => {
+  state.marked = null;
+  byId("list").replaceChildren(...state.shown.map((sample, place) => {
     const item = document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
-    button.append(make("span", MARKS[sample.label] || "", sample.label), make("span", sample.question || "(no question)", "words"));
+    button.tabIndex = -1;
+    button.append(make("span", "", ""), make("span", sample.question || "(no question)", "words"));
     button.addEventListener("click", () => { state.picked.add(sample.sample_id); goTo(place); });
     item.append(button);
+    markLabel(item, sample);
     return item;
   }));
+  drawCount();
+}
+
+function markLabel(item, sample) {
+  const mark = item.querySelector("span");
+  mark.textContent = MARKS[sample.label] || "";
+  mark.className = sample.label;
+}
+
+function drawCount() {
   const n = state.session.samples.filter((sample) => sample.label).length;
   const total = state.session.samples.length;
   byId("progress").max = total;
@@ -66,15 +79,15 @@ function drawList() {
 }
 
 function markPlace() {
-  byId("list").querySelectorAll("button").forEach((button, place) => {
-    button.tabIndex = place === state.place ? 0 : -1;
-    if (place === state.place) {
-      button.setAttribute("aria-current", "true");
-      button.scrollIntoView({ block: "nearest" });
-    } else {
-      button.removeAttribute("aria-current");
-    }
-  });
+  if (state.marked) {
+    state.marked.tabIndex = -1;
+    state.marked.removeAttribute("aria-current");
+  }
+  state.marked = byId("list").children[state.place]?.firstElementChild;
+  if (!state.marked) return;
+  state.marked.tabIndex = 0;
+  state.marked.setAttribute("aria-current", "true");
+  state.marked.scrollIntoView({ block: "nearest" });
 }
 
 function howDrawn(sample) {
@@ -189,7 +202,9 @@ async function save(label, isMovingOn) {
   } finally {
     state.isBusy = false;
   }
-  drawList();
+  const item = byId("list").children[state.shown.indexOf(sample)];  // the filters may have moved meanwhile
+  if (item) markLabel(item, sample);
+  drawCount();
   await (isMovingOn ? goToOpen() : showSample());
 }
 
@@ -246,7 +261,10 @@ async function start() {
   state.shown = state.session.samples;
   byId("by-status").hidden = state.session.is_blind;
   ["status", "said"].forEach((id) => byId(id).addEventListener("change", applyFilters));
-  byId("search").addEventListener("input", applyFilters);
+  byId("search").addEventListener("input", () => {
+    clearTimeout(state.typing);
+    state.typing = setTimeout(applyFilters, TYPING_PAUSE_MS);
+  });
   byId("comment").addEventListener("blur", leaveComment);
   byId("open-help").addEventListener("click", () => byId("help").showModal());
   byId("open-summary").addEventListener("click", openSummary);
