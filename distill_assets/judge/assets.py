@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 import polars as pl
+from polars import selectors
 
 from distill_assets.call_log import CallTeller
 from distill_assets.checks import blocking_keys
@@ -121,7 +122,7 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         judges = {critic.called: name_judge(critic, rubric) for critic in recipe.judge.critics.judges} if rubric else {}
         frame = calibrate(table, labels, replies, judges)
         shown = {
-            "calibration": preview_rows(frame, n=100),
+            "calibration": preview_rows(frame.with_columns(selectors.float().round(4)), n=100),
             "drift": _show_rows(measure_drift(table, _find_earlier_judges(context, workspace, recipe, table))),
         }
         pictures = draw_calibration(table, labels)
@@ -355,7 +356,9 @@ def _describe_samples(frame: pl.DataFrame, review: ReviewFigures) -> dict[str, o
 
 
 def _show_rows(rows: Sequence[Mapping[str, object]]) -> dg.MetadataValue:
-    return preview_rows(pl.DataFrame(rows, infer_schema_length=None), n=100) if rows else dg.MetadataValue.text("none")
+    if not rows:
+        return dg.MetadataValue.text("none")
+    return preview_rows(pl.DataFrame(rows, infer_schema_length=None).with_columns(selectors.float().round(4)), n=100)
 
 
 def _show_pictures(name: str, pictures: Mapping[str, bytes]) -> dict[str, dg.MetadataValue]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from distill_assets.clients.base_model import TINY_NAME
 from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.desk import open_desks
 from distill_assets.clients.endpoints import name_teacher
@@ -161,7 +162,9 @@ def check_families(
     """
     critics = {c.called: name_families(c, served.get(c.called, ()), spec.families) for c in spec.judges}
     others = {("teacher", t.called): name_families(t, taught.get(name_teacher(t), ()), spec.families) for t in teachers}
-    others["student", student] = find_families(student, spec.families)
+    learns = find_families(student, spec.families)
+    if learns or student != TINY_NAME:  # a model from scratch is nobody's kin
+        others["student", student] = learns
     kin = find_kin(critics, others)
     if spec.same_family == "refuse" and (close := [k for k in kin if k.families]):
         raise JudgeError(
