@@ -46,7 +46,7 @@ def run_attacks(file: Path = CORPUS, tier: str = "namespaces") -> dict[str, Any]
             used = sandbox.describe()
             for attack in (attack for attack in attacks if attack["language"] == "python"):
                 found[attack["id"]] = _run_python(attack, sandbox, ground)
-        with _sql_world(Path(folder)) as runner:
+        with _sql_world(Path(folder), used["tier"]) as runner:
             sql_tier = runner.describe()["tier"]
             for attack in (attack for attack in attacks if attack["language"] == "sql"):
                 found[attack["id"]] = _run_sql(attack, runner, ground)
@@ -115,14 +115,14 @@ def _settled(before: set[int]) -> bool:
     return False
 
 
-def _sql_world(folder: Path) -> SqlRunner:
+def _sql_world(folder: Path, tier: str) -> SqlRunner:
     """Two fillings of one database that hold nothing secret."""
     files = {}
     for number in (1, 2):
         files[f"d{number}"] = folder / f"fixture{number}.duckdb"
         with duckdb.connect(str(files[f"d{number}"])) as con:
             con.execute(f"CREATE TABLE t AS SELECT range AS a, range * {number} AS b, 'x' || range AS c FROM range(100)")
-    return SqlRunner(files, QUERY_LIMITS, minimum="confined")
+    return SqlRunner(files, QUERY_LIMITS, minimum=tier)
 
 
 def _run_sql(attack: Mapping[str, Any], runner: SqlRunner, ground: Ground) -> list[str]:
