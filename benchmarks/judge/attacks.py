@@ -23,7 +23,8 @@ from benchmarks.judge.ground import Ground, processes_with
 from distill_assets.judging import SandboxSpec
 from distill_assets.verifiers.python.verify import PythonVerifier
 from distill_assets.verifiers.registry import Verdict
-from distill_assets.verifiers.sandbox.box import Job, Sandbox
+from distill_assets.verifiers.sandbox.box import Sandbox
+from distill_assets.verifiers.sandbox.exchange import Job
 from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner
 from distill_assets.verifiers.sql.verify import SqlVerifier
 
