@@ -23,7 +23,8 @@ from benchmarks.judge.ground import Ground, processes_with
 from distill_assets.judging import SandboxSpec
 from distill_assets.verifiers.python.verify import PythonVerifier
 from distill_assets.verifiers.registry import Verdict
-from distill_assets.verifiers.sandbox.box import Job, Sandbox
+from distill_assets.verifiers.sandbox.box import Sandbox
+from distill_assets.verifiers.sandbox.exchange import Job
 from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner
 from distill_assets.verifiers.sql.verify import SqlVerifier
 
@@ -46,7 +47,7 @@ def run_attacks(file: Path = CORPUS, tier: str = "namespaces") -> dict[str, Any]
             used = sandbox.describe()
             for attack in (attack for attack in attacks if attack["language"] == "python"):
                 found[attack["id"]] = _run_python(attack, sandbox, ground)
-        with _sql_world(Path(folder)) as runner:
+        with _sql_world(Path(folder), used["tier"]) as runner:
             sql_tier = runner.describe()["tier"]
             for attack in (attack for attack in attacks if attack["language"] == "sql"):
                 found[attack["id"]] = _run_sql(attack, runner, ground)
@@ -115,14 +116,14 @@ def _settled(before: set[int]) -> bool:
     return False
 
 
-def _sql_world(folder: Path) -> SqlRunner:
+def _sql_world(folder: Path, tier: str) -> SqlRunner:
     """Two fillings of one database that hold nothing secret."""
     files = {}
     for number in (1, 2):
         files[f"d{number}"] = folder / f"fixture{number}.duckdb"
         with duckdb.connect(str(files[f"d{number}"])) as con:
             con.execute(f"CREATE TABLE t AS SELECT range AS a, range * {number} AS b, 'x' || range AS c FROM range(100)")
-    return SqlRunner(files, QUERY_LIMITS, minimum="confined")
+    return SqlRunner(files, QUERY_LIMITS, minimum=tier)
 
 
 def _run_sql(attack: Mapping[str, Any], runner: SqlRunner, ground: Ground) -> list[str]:

@@ -45,7 +45,7 @@ from distill_assets.tables import (
     TRAINING_DATASET,
 )
 from distill_assets.teachers import TeacherSpec
-from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner, find_minimum
+from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner
 
 GROUP = "evaluate"
 REPORT_MEANING = "How good the student is, beside its base model, and what its data was made of."
@@ -78,7 +78,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         names = {name: [f"{name}#{ix}" for ix in by_ix] for name, by_ix in files.items()}
         opened = {f"{name}#{ix}": file for name, by_ix in files.items() for ix, file in by_ix.items()}
         frames, asked = [], {}
-        limits, minimum = QueryLimits(timeout_s=recipe.judge.query_timeout_s), find_minimum(recipe.judge.sandbox)
+        limits, minimum = QueryLimits(timeout_s=recipe.judge.query_timeout_s), recipe.judge.sandbox.minimum
         with SqlRunner(opened, limits, minimum) as runner:
             for model, path in _list_models(context, workspace, folder):
                 asked_of = items if model.role == "student" else items.filter(pl.col("source") == "human")

@@ -62,7 +62,7 @@ from distill_assets.tables import (
     VERDICTS,
     build_frame,
 )
-from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner, find_minimum
+from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner
 from distill_assets.verifiers.sql.verify import SqlVerifier
 
 GROUP = "judge"
@@ -225,7 +225,7 @@ def _run_layers(
     named = {f"{name}#{i}": file for name, by_ix in files.items() for i, file in by_ix.items()}
     ids = {name: make_id(sorted(file.name for file in by_ix.values())) for name, by_ix in files.items()}
     previous = read_previous(context, workspace, recipe, VERDICTS)
-    with SqlRunner(named, QueryLimits(timeout_s=recipe.judge.query_timeout_s), find_minimum(recipe.judge.sandbox)) as runner:
+    with SqlRunner(named, QueryLimits(timeout_s=recipe.judge.query_timeout_s), recipe.judge.sandbox.minimum) as runner:
         verifiers = {name: SqlVerifier(runner, [f"{name}#{i}" for i in by_ix]) for name, by_ix in files.items()}
         layers = build_layers(recipe.judge, verifiers, ids, runner)
         tell = lambda done, total: context.log.info(f"judged {done}/{total}")  # noqa: E731

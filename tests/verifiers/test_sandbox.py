@@ -17,7 +17,8 @@ import pytest
 from benchmarks.judge.ground import processes_with
 from distill_assets.errors import SandboxError
 from distill_assets.judging import SandboxSpec
-from distill_assets.verifiers.sandbox.box import Job, Run, Sandbox, clean
+from distill_assets.verifiers.sandbox.box import Sandbox
+from distill_assets.verifiers.sandbox.exchange import Job, Run, clean
 from distill_assets.verifiers.sandbox.launch import readable_paths
 from tests.unprivileged import run_as_nobody
 from tests.verifiers.sandboxes import SHORT, TIERS

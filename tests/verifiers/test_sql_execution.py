@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from distill_assets.errors import DatabaseSourceError
+from distill_assets.errors import DatabaseSourceError, SandboxError
 from distill_assets.verifiers.sql.execution import FAILURES, QueryLimits, SqlRunner
+from tests.verifiers.sandboxes import TIERS
 
 BOMB = "SELECT count(*) FROM range(3000000000) AS a (x) WHERE sqrt(x) * 7 % 3 = 1.5"
 DEADLINE_S = 1.0
@@ -209,6 +210,36 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_queries_run_confined_and_say_so(instances: dict[str, list[Path]], tier: str) -> None:
+    with SqlRunner({"shop": instances["shop"][0], "clinic": instances["clinic"][0]}, minimum=tier) as own:
+        assert own.tier == tier and own.describe()["tier"] == tier
+        assert own.run("shop", "SELECT COUNT(*) FROM customers").rows == ((42,),)
+        assert own.run("clinic", "SELECT TIMESTAMPTZ '2024-01-01 00:00:00+02'").rows == (("2023-12-31T22:00:00+00:00",),)
+        child = next(pid for pid in _family(own._child.pid) if _is_worker(pid))
+        status = Path(f"/proc/{child}/status").read_text()
+        assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status and len(list(Path(f"/proc/{child}/task").iterdir())) == 1
+        assert "CapEff:\t0000000000000000" in status or "CapEff:\t0000000000000004" in status  # reading at most
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in _family(int(child)))]
+
+
+def _is_worker(pid: int) -> bool:
+    return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+
+
+def test_weaker_sandbox_than_asked_for_is_refused(instances: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")  # no bubblewrap
+    with (
+        pytest.raises(SandboxError, match=r"'namespaces' at least.*bwrap.*Nothing was run"),
+        SqlRunner({"shop": instances["shop"][0]}, minimum="namespaces"),
+    ):
+        pass
 
 
 def test_small_queries_are_cheap(instances: dict[str, list[Path]]) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import reprlib
 
-from distill_assets.verifiers.sandbox.box import clean
 from distill_assets.verifiers.sandbox.codec import Opaque, Values
+from distill_assets.verifiers.sandbox.exchange import clean
 
 MAX_SHOWN_CHARS = 300
 

@@ -16,8 +16,9 @@ from distill_assets.verifiers.python.compare import show, values_equal
 from distill_assets.verifiers.python.extract import extract_program, last_function
 from distill_assets.verifiers.python.gold import Call, Gold, GoldError, read_gold
 from distill_assets.verifiers.registry import Verdict
-from distill_assets.verifiers.sandbox.box import Job, Run, Sandbox, clean
+from distill_assets.verifiers.sandbox.box import Sandbox
 from distill_assets.verifiers.sandbox.codec import CannotCross, from_json
+from distill_assets.verifiers.sandbox.exchange import Job, Run, clean
 
 MAX_ANSWER_CHARS = 200_000
 MAX_REASON_CHARS = 300

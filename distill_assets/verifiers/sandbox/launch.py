@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,7 +128,8 @@ def plan_start(tier: str, limits: Limits, control: int) -> Start:
     server = Path(__file__).with_name("server.py")
     # Not -I: with it, the seed of hashes could not be fixed, and a verdict could differ from run to run.
     interpreter = [sys.executable, "-s", "-P", "-B", "-X", "utf8", str(server), json.dumps(settings)]
-    command = [*_bubblewrap(limits), *interpreter] if inside else interpreter
+    size = limits.folder_bytes + limits.descriptors * limits.file_bytes
+    command = [*enter_namespaces([], size), *interpreter] if inside else interpreter
     return Start(command, _environment(folder), scratch)
 
 
@@ -150,16 +152,20 @@ def _count_tasks() -> int:
     return count
 
 
-def _bubblewrap(limits: Limits) -> list[str]:
-    """The same server inside namespaces of its own: no other process, network or file system is in sight."""
+def enter_namespaces(bound: Iterable[str], scratch_bytes: int, more: Iterable[str] = ()) -> list[str]:
+    """The start of a command line that runs its rest where no other process, network or file is in sight.
+
+    Args:
+        bound: further files and folders to show, read only, beside the interpreter and what it reads.
+        scratch_bytes: size of the folder SCRATCH_IN_NAMESPACE, in memory. more: further options of bubblewrap.
+    """
     is_root = os.geteuid() == 0
     own = [part for name in KEPT_AT_START for part in ("--cap-add", name)] if is_root else ["--unshare-user"]
-    bound = sorted({sys.prefix, sys.base_prefix, str(Path(__file__).parent), *readable_paths().whole} - set(DEVICES))
-    files = [part for path in bound for part in ("--ro-bind-try", path, path)]
+    shown = sorted({sys.prefix, sys.base_prefix, str(Path(__file__).parent), *readable_paths().whole, *bound} - set(DEVICES))
+    files = [part for path in shown for part in ("--ro-bind-try", path, path)]
     devices = [part for path in DEVICES for part in ("--dev-bind", path, path)]
-    size = str(limits.folder_bytes + limits.descriptors * limits.file_bytes)
     return [
         str(find_bubblewrap()), *own, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-        "--die-with-parent", "--as-pid-1", "--new-session", *files, *devices,
-        "--size", size, "--tmpfs", SCRATCH_IN_NAMESPACE, "--chdir", SCRATCH_IN_NAMESPACE, "--",
+        "--die-with-parent", "--as-pid-1", "--new-session", *files, *devices, *more,
+        "--size", str(scratch_bytes), "--tmpfs", SCRATCH_IN_NAMESPACE, "--chdir", SCRATCH_IN_NAMESPACE, "--",
     ]  # fmt: skip

@@ -21,12 +21,12 @@ from threading import Lock
 from typing import NamedTuple, Self
 
 from distill_assets.errors import DatabaseSourceError, SandboxError
-from distill_assets.judging import SandboxSpec
-from distill_assets.verifiers.sandbox.launch import TIERS, describe_machine, readable_paths
+from distill_assets.verifiers.sandbox.launch import TIERS, describe_machine, enter_namespaces, find_bubblewrap, readable_paths
 
 FAILURES = ("syntax", "unknown_name", "runtime", "not_select", "timeout", "too_large", "killed")
 START_DEADLINE_S = 60.0
 MAX_SQL_CHARS = 100_000
+SANDBOX_FOLDER = Path(__file__).parent.parent / "sandbox"
 
 Cell = None | bool | int | float | str | list | dict
 
@@ -49,18 +49,14 @@ class QueryLimits(NamedTuple):
     max_bytes: int = 4 << 20
 
 
-def find_minimum(spec: SandboxSpec) -> str:
-    """The weakest tier that a recipe lets queries run in; there is none stronger than `confined` for them."""
-    return "limits" if spec.minimum in ("none", "limits") else "confined"
-
-
 class SqlRunner:
     """A context manager that owns one confined child process and asks it queries, one at a time.
 
     Args:
         databases: name -> DuckDB file, opened read only.
         limits: caps on each query.
-        minimum: the weakest sandbox tier that will do: "limits" or "confined" (Landlock and seccomp; the strongest here).
+        minimum: the weakest sandbox tier that will do: "limits", "confined" (Landlock and
+            seccomp; used wherever it works) or "namespaces" (the same inside bubblewrap).
 
     Raises:
         DatabaseSourceError: when a file cannot be opened safely (on entering, or on a restart).
@@ -162,20 +158,13 @@ class SqlRunner:
 
     def _start(self) -> None:
         self._kill()
-        worker = Path(__file__).with_name("worker.py")
         self._child = subprocess.Popen(
-            [sys.executable, "-I", "-B", str(worker), str(os.getpid())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            self._command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env={"LANG": "C.UTF-8"}, cwd="/", start_new_session=True,
         )  # fmt: skip
-        sandbox = str(Path(__file__).parent.parent / "sandbox") if sys.platform == "linux" else None
-        spec = {
-            "databases": self._databases,
-            **self._limits._asdict(),
-            "sandbox": sandbox,
-            "read": readable_paths().whole,
-            "names": readable_paths().names,
-        }
+        readable = readable_paths()
+        sandbox = str(SANDBOX_FOLDER) if sys.platform == "linux" else None
+        spec = {"databases": self._databases, **self._limits._asdict(), "sandbox": sandbox, **readable._asdict()}
         try:
             answer = self._exchange(spec, START_DEADLINE_S, 1 << 20)
         except (OSError, EOFError, ValueError) as error:
@@ -184,13 +173,21 @@ class SqlRunner:
             self._kill()
             raise DatabaseSourceError(f"databases {', '.join(self._databases)} cannot be opened safely: {answer['error']}")
         self._found = {name: answer[name] for name in ("tier", "missing")}
+        if self._minimum == "namespaces" and self.tier == "confined":
+            self._found["tier"] = "namespaces"
         if TIERS.index(self.tier) < TIERS.index(self._minimum):
             self._kill()
-            reason = self._found["missing"] or "queries run in no namespaces of their own"
-            raise SandboxError(
-                f"queries are to run in a sandbox of tier '{self._minimum}' at least, and this machine offers '{self.tier}' for them: "
-                f"{reason}. Nothing was run. Use Linux 5.13 or later on x86_64, or name a weaker minimum in recipe.yaml."
-            )
+            raise SandboxError(_refusal(self._minimum, self._found))
+
+    def _command(self) -> list[str]:
+        """Start the worker in namespaces of its own only when they are asked for: they add little to what confines it."""
+        worker = Path(__file__).with_name("worker.py")
+        if self._minimum != "namespaces":
+            return [sys.executable, "-I", "-B", str(worker), str(os.getpid())]
+        if not find_bubblewrap():
+            raise SandboxError(_refusal(self._minimum, {"tier": "confined", "missing": "no program bwrap (bubblewrap) on PATH"}))
+        shown = enter_namespaces([str(worker.parent), *self._databases.values()], 1 << 20, ["--proc", "/proc"])
+        return [*shown, sys.executable, "-I", "-B", str(worker), "0"]
 
     def _kill(self) -> None:
         child, self._child = self._child, None
@@ -203,3 +200,10 @@ class SqlRunner:
                 pipe.close()
             except OSError:
                 continue
+
+
+def _refusal(minimum: str, found: Mapping[str, str]) -> str:
+    return (
+        f"queries are to run in a sandbox of tier '{minimum}' at least, and this machine offers '{found['tier']}' for them: "
+        f"{found['missing']}. Nothing was run. Use Linux 5.13 or later on x86_64, or name a weaker minimum in recipe.yaml."
+    )

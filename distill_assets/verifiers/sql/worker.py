@@ -6,7 +6,7 @@ Stands alone on the standard library and duckdb, so that it starts in a clean in
 by path from the sandbox's folder.
 
 First line in: {"databases": {name: path}, "memory_mb": n, "max_rows": n, "max_bytes": n, "sandbox": folder or null,
-"read": [paths], "names": [paths]}; first line out: {"ready": true, "tier": name, "missing": text} or {"error": text}.
+"whole": [paths], "names": [paths]}; first line out: {"ready": true, "tier": name, "missing": text} or {"error": text}.
 Then {"database", "sql"} in, and out either
 {"columns", "rows"} or {"failure", "reason"}.
 """
@@ -74,7 +74,7 @@ def main() -> None:
 def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+    if parent and os.getppid() != parent:
         sys.exit("the parent ended before the worker began")
 
 
@@ -102,7 +102,7 @@ def _confine(spec: dict) -> dict:
             raise OSError(f"no list of system calls for {os.uname().machine}")
         if len(list(Path("/proc/self/task").iterdir())) != 1:
             raise OSError("DuckDB has started threads, which would stay unconfined")
-        ruleset = confinement.build_ruleset([*spec["read"], *spec["databases"].values()], spec["names"])
+        ruleset = confinement.build_ruleset([*spec["whole"], *spec["databases"].values()], spec["names"])
         confinement.leave_root()
         confinement.end_with_parent()  # again: a change of user makes the kernel forget it
         confinement.forbid_privileges()
