@@ -146,6 +146,8 @@ def sql(query: str | None, recipe_path: Path | None) -> None:
 @click.option("--status", type=click.Choice(["accepted", "rejected", "unscored", "all"]), default="all", show_default=True)
 @click.option("--sample", "sample_ids", multiple=True, metavar="ID", help="This sample; may be given again. A beginning will do.")
 @click.option("--with-others", is_flag=True, help="Also draw what other people labelled, to see where you differ.")
+@click.option("--blind", "is_blind", is_flag=True, help="Keep back what the judges say until you have labelled.")
+@click.option("--summary", "only_summary", is_flag=True, help="Only say what all labels amount to.")
 @click.option("--reviewer", metavar="NAME", help="Who labels. Default: your user name.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port of the page. Default: a free one.")
 @click.option("--export", "export_file", type=click.Path(path_type=Path), metavar="FILE", help="Write all labels as JSONL.")

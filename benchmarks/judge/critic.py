@@ -122,7 +122,7 @@ def _judge_canaries(folder: RecipeFolder, home: Path, generations: pl.DataFrame,
     named = {f"{name}#{i}": file for name, by_ix in files.items() for i, file in by_ix.items()}
     with SqlRunner(named) as runner:
         verifiers = {name: SqlVerifier(runner, [f"{name}#{i}" for i in by_ix]) for name, by_ix in files.items()}
-        layers = build_layers(folder.recipe.judge, verifiers, dict.fromkeys(files, "x"))
+        layers = build_layers(folder.recipe.judge, verifiers, dict.fromkeys(files, "x"), runner)
         before = judge_generations(frame, layers, None, lambda done, total: None).rows
     by_critics = verdicts.filter(pl.col("is_canary"))
     accepted = passed = 0

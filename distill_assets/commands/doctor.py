@@ -13,6 +13,7 @@ import importlib.metadata
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.commands.liveness import HOST_TAG, is_running
 from distill_assets.config import RecipeFolder, cache_folder, count_cores, home_folder, read_secret
 from distill_assets.errors import BaseModelError
+from distill_assets.judging import SandboxSpec
+from distill_assets.verifiers.sandbox.box import Sandbox
+from distill_assets.verifiers.sandbox.launch import TIERS
 
 LIBRARIES = (
     "dagster",
@@ -93,7 +97,7 @@ def _free_slots(instance: dg.DagsterInstance) -> None:
 
 
 def examine(instance: dg.DagsterInstance, folders: list[RecipeFolder]) -> list[Diagnosis]:
-    """Look at interpreter, libraries, disk, base models, keys, locks and runs."""
+    """Look at interpreter, libraries, disk, sandbox, base models, keys, locks and runs."""
     python = f"Python {platform.python_version()}"
     found = [Diagnosis("python", (3, 11) <= sys.version_info[:2] <= (3, 13), f"{python}; 3.11 to 3.13 is needed")]
     found += [_examine_library(name) for name in LIBRARIES]
@@ -102,6 +106,7 @@ def examine(instance: dg.DagsterInstance, folders: list[RecipeFolder]) -> list[D
     free = shutil.disk_usage(home).free
     found.append(Diagnosis("disk", free > MIN_FREE_BYTES, f"{free / 2**30:.1f} GiB free at {home}; 2 GiB are wanted"))
     found.append(Diagnosis("processor", True, f"{count_cores()} cores{_describe_gpu()}"))
+    found += examine_sandbox(folders)
     for folder in folders:
         found += _examine_recipe(folder)
     lost = find_lost_runs(instance)
@@ -122,6 +127,19 @@ def _describe_gpu() -> str:
         if Path("/proc/driver/nvidia/version").exists()
         else ", no NVIDIA driver: training runs on the CPU"
     )
+
+
+def examine_sandbox(folders: Sequence[RecipeFolder]) -> list[Diagnosis]:
+    """Which sandbox model-written Python would run in here, and the recipes that ask for more."""
+    with Sandbox(SandboxSpec(minimum="none")) as sandbox:
+        found = sandbox.describe()
+    parts = [f"Landlock ABI {found['landlock_abi']}"] if found["landlock_abi"] else []
+    parts += ["seccomp"] if found["has_seccomp"] else []
+    words = f"{sandbox.tier}{' (' + ', '.join(parts) + ')' if parts else ''}"
+    missing = f"; stronger: {'; '.join(map(str, found['stronger_missing']))}" if found["stronger_missing"] else ""
+    asking = [f.recipe.name for f in folders if TIERS.index(f.recipe.judge.sandbox.minimum) > TIERS.index(sandbox.tier)]
+    told = f", less than {', '.join(asking)} asks for (judge.sandbox.minimum)" if asking else ""
+    return [Diagnosis("sandbox", not asking, f"{words}{told}{missing}")]
 
 
 def _examine_recipe(folder: RecipeFolder) -> list[Diagnosis]:

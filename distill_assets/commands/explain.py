@@ -17,7 +17,7 @@ from distill_assets.resources import SnapshotDuckDB
 from distill_assets.storage import Workspace
 
 PAST = """
-select g.*, s.text as seed_text, s.kind as seed_kind, s.source_file, j.sample_status, j.reason,
+select g.*, s.text as seed_text, s.kind as seed_kind, s.source_file, j.sample_status, j.reason, j.quality_score, j.instruction_difficulty, j.is_shortcut,
        m.duplicate_of, m.duplicate_kind, m.contaminated_by, t.split, t.prompt, d.drop_reason, d.evidence, p.planted_error
 from raw_generations g left join seed_corpus s using (seed_id)
 left join judged_samples j on j.sample_id = g.generation_id
@@ -92,7 +92,12 @@ def _tell_labels(labels: pl.DataFrame) -> list[str]:
 
 
 def _tell_fate(row: dict) -> list[str]:
-    told = [f"settled    {row['sample_status']}{': ' + row['reason'] if row['reason'] else ''}"]
+    told = []
+    if row["quality_score"] is not None:
+        told.append(f"filter     quality {row['quality_score']:.2f}, instruction difficulty {row['instruction_difficulty']}")
+    told.append(f"settled    {row['sample_status']}{': ' + row['reason'] if row['reason'] else ''}")
+    if row["is_shortcut"]:
+        told.append("shortcut   the query holds, but the reasoning does not lead to it")
     if row["duplicate_of"]:
         told.append(f"mark       {row['duplicate_kind']} duplicate of {row['duplicate_of']}")
     if row["contaminated_by"]:

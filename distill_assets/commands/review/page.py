@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import secrets
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,26 +79,18 @@ def build_app(review: Review, given: dict[str, str]) -> Starlette:
     """
 
     async def show_session(request: Request) -> Response:
-        return _answer(await run_in_threadpool(_describe_session, review))
+        return _answer(await run_in_threadpool(_describe_session, review, given))
 
     async def show_sample(request: Request) -> Response:
         shown = review.samples.get(request.path_params["sample_id"])
         if shown is None:
             return _refuse(404, "this sample is not in this review")
+        if review.is_blind and shown.sample_id not in given:
+            shown = shown._replace(status="", evidence=())
         return _answer({**shown._asdict(), "evidence": [one._asdict() for one in shown.evidence]})
 
     async def take_label(request: Request) -> Response:
-        values = _read_label(request, await _read_body(request))
-        if isinstance(values, Response):
-            return values
-        try:
-            saved = await run_in_threadpool(save_label, review, *values)
-        except ReviewError as error:
-            return _refuse(422, str(error))
-        except StorageError as error:
-            return _refuse(507, str(error))
-        given[saved.sample_id] = saved.label
-        return _answer(saved.model_dump())
+        return await _take_label(review, given, request)
 
     async def show_summary(request: Request) -> Response:
         return _answer({"summary": await run_in_threadpool(summarize_review, review.world, dict(given))})
@@ -115,15 +107,36 @@ def build_app(review: Review, given: dict[str, str]) -> Starlette:
     return Starlette(routes=routes, exception_handlers={404: _tell_unknown, 405: _tell_unknown})
 
 
-def _describe_session(review: Review) -> dict[str, Any]:
+async def _take_label(review: Review, given: dict[str, str], request: Request) -> Response:
+    values = _read_label(request, await _read_body(request))
+    if isinstance(values, Response):
+        return values
+    try:
+        saved = await run_in_threadpool(save_label, review, *values)
+    except ReviewError as error:
+        return _refuse(422, str(error))
+    except StorageError as error:
+        return _refuse(507, str(error))
+    given[saved.sample_id] = saved.label
+    return _answer({**saved.model_dump(), "status": saved.seen_status})
+
+
+def _describe_session(review: Review, given: Mapping[str, str]) -> dict[str, Any]:
     own = read_own_labels(review)
     nothing = {"label": "", "comment": ""}
+    status = {key: "" if review.is_blind and key not in given else shown.status for key, shown in review.samples.items()}
     return {
         "recipe": review.world.recipe,
         "reviewer": review.reviewer,
         "drawn": review.drawn,
+        "is_blind": review.is_blind,
         "samples": [
-            {"sample_id": shown.sample_id, "status": shown.status, "question": shown.question, **own.get(shown.sample_id, nothing)}
+            {
+                "sample_id": shown.sample_id,
+                "status": status[shown.sample_id],
+                "question": shown.question,
+                **own.get(shown.sample_id, nothing),
+            }
             for shown in review.samples.values()
         ],
     }

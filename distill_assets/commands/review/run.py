@@ -35,6 +35,8 @@ class ReviewOptions(NamedTuple):
     status: str
     sample_ids: tuple[str, ...]
     with_others: bool
+    is_blind: bool
+    only_summary: bool
     reviewer: str | None
     port: int
     export_file: Path | None
@@ -54,11 +56,14 @@ def review_recipe(folder: RecipeFolder, instance: dg.DagsterInstance, options: R
         return
     reviewer = check_reviewer(name_user() if options.reviewer is None else options.reviewer)
     world = load_judged(folder, instance)
+    if options.only_summary:
+        say(summarize_review(world, {}))
+        return
     if options.import_file is not None:
         say(import_from(world, options.import_file, reviewer))
         say(summarize_review(world, {}))
         return
-    asked = Asked(options.n, options.status, options.sample_ids, options.with_others)
+    asked = Asked(options.n, options.status, options.sample_ids, options.with_others, options.is_blind)
     opened = open_review(world, folder.recipe.judge.review, reviewer, asked)
     if not opened.samples:
         say("Nothing is left to review: all samples that were asked for are labelled, or there are none of them.")
@@ -78,6 +83,8 @@ def _check_options(options: ReviewOptions) -> None:
     is_exchange = options.export_file is not None or options.import_file is not None
     if is_exchange and (options.terminal or options.sample_ids or options.n is not None or options.status != "all"):
         raise click.UsageError("--export and --import take no samples to show.")
+    if options.only_summary and (is_exchange or options.terminal):
+        raise click.UsageError("--summary shows no sample and takes no file; leave out the other options.")
 
 
 def export_to(workspace: Workspace, recipe: str, file: Path) -> str:

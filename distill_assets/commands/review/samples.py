@@ -21,7 +21,7 @@ from distill_assets.storage import Workspace, read_table, scan_table
 from distill_assets.tables import JUDGED_SAMPLES, VERDICTS
 
 # The judges' own word, where the table keeps it apart from what people made of it: a label must not measure itself.
-STATUS = "judges_status" if "judges_status" in JUDGED_SAMPLES.fields else "sample_status"
+STATUS = "judged_status"
 SEVERITY = {"failed": 0, "unscored": 1, "passed": 2}
 # Written text may hold line breaks and tabs; what else acts instead of showing is spelt out: control characters (Cc),
 # invisible ones that turn the direction of writing (Cf), odd line breaks (Zl, Zp), halves of characters (Cs), private ones.

@@ -36,12 +36,14 @@ class Asked(NamedTuple):
     """What to review: so many in all (None: as the recipe says), one status or all, or named samples.
 
     `with_others` draws samples that other people labelled already too, which shows where people disagree.
+    `is_blind` keeps the judges' word back until a sample is labelled.
     """
 
     n: int | None = None
     status: str = "all"
     sample_ids: tuple[str, ...] = ()
     with_others: bool = False
+    is_blind: bool = False
 
 
 class Review(NamedTuple):
@@ -51,6 +53,7 @@ class Review(NamedTuple):
     reviewer: str
     drawn: str
     samples: dict[str, Shown]
+    is_blind: bool = False
 
 
 def name_user() -> str:
@@ -72,7 +75,7 @@ def open_review(world: JudgedWorld, spec: ReviewSpec, reviewer: str, asked: Aske
     reviewer = check_reviewer(reviewer)
     if asked.sample_ids:
         ids = list(dict.fromkeys(find_samples(world, asked.sample_ids)))
-        return Review(world, reviewer, "chosen", show_samples(world, ids))
+        return Review(world, reviewer, "chosen", show_samples(world, ids), asked.is_blind)
     labels = read_labels(world.workspace, world.recipe).frame
     # What a person chose is drawn like any other: left out, it would be missing from what chance shows.
     done = labels.filter(pl.col("drawn") == "random")
@@ -81,7 +84,8 @@ def open_review(world: JudgedWorld, spec: ReviewSpec, reviewer: str, asked: Aske
     labelled = set(done["sample_id"])
     pool = world.samples if asked.status == "all" else world.samples.filter(pl.col("sample_status") == asked.status)
     sizes = spec.model_dump(include=set(STATUSES)) if asked.n is None else share_out(pool, asked.n, labelled)
-    return Review(world, reviewer, "random", show_samples(world, draw_samples(pool, sizes, spec.seed, labelled)))
+    shown = show_samples(world, draw_samples(pool, sizes, spec.seed, labelled))
+    return Review(world, reviewer, "random", shown, asked.is_blind)
 
 
 def save_label(review: Review, sample_id: str, label: str, comment: str, drawn: str) -> Label:
@@ -133,7 +137,8 @@ def summarize_review(world: JudgedWorld, given: Mapping[str, str]) -> str:
     figures = measure_review(read.frame, world.samples)
     counts = Counter(given.values())
     said = ", ".join(f"{counts[label]} {label}" for label in ("accept", "reject", "unsure"))
-    lines = [f"Labelled in this review: {len(given)} ({said})", _say_people(read.frame), *_say_rates(figures)]
+    lines = [f"Labelled in this review: {len(given)} ({said})"] if given else []
+    lines += [_say_people(read.frame), *_say_rates(figures)]
     lines += [f"Not counted: {problem}" for problem in read.problems]
     return "\n".join([*lines, f"Labels: {labels_file(world.workspace, world.recipe)}"])
 
@@ -144,7 +149,8 @@ def _say_people(labels: pl.DataFrame) -> str:
     differ = sum(answer.n_disagree > 0 for answer in shared)
     people = f"{labels['reviewer'].n_unique()} people" if labels["reviewer"].n_unique() != 1 else "1 person"
     agreement = f"; {len(shared)} by more than one, who differ on {differ}" if shared else ""
-    return f"In all: {len(settled)} samples by {people}{agreement}"
+    samples = "1 sample" if len(settled) == 1 else f"{len(settled)} samples"
+    return f"In all: {samples} by {people}{agreement}"
 
 
 def _say_rates(figures: ReviewFigures) -> list[str]:

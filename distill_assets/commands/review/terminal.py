@@ -51,7 +51,8 @@ def _review(review: Review, console: Console, given: dict[str, str]) -> None:
     while place < len(ids):
         shown = review.samples[ids[place]]
         if is_new:
-            show_sample(console, shown, f"{place + 1} of {len(ids)}", given.get(shown.sample_id))
+            label = given.get(shown.sample_id)
+            show_sample(console, shown, f"{place + 1} of {len(ids)}", label, not review.is_blind or label is not None)
         key, is_new = next(keys, END), True
         if key == END:
             break
@@ -84,7 +85,8 @@ def _label(review: Review, console: Console, shown: Shown, label: str, comment: 
         console.print(Text(f"{len(given)} labels were saved before this one.", style="red"))
         raise
     given[shown.sample_id] = label
-    console.print(Text(f"saved: {label} {shown.sample_id[:12]}", style="bold"))
+    judges = f"; the judges say {shown.status}" if review.is_blind else ""
+    console.print(Text(f"saved: {label} {shown.sample_id[:12]}{judges}", style="bold"))
 
 
 def read_keys() -> Iterator[str]:
@@ -144,17 +146,20 @@ def ask_comment(console: Console) -> str:
         return sys.stdin.readline().strip()
 
 
-def show_sample(console: Console, shown: Shown, place: str, label: str | None) -> None:
-    """Print one sample with the judges' verdicts."""
+def show_sample(console: Console, shown: Shown, place: str, label: str | None, with_judges: bool) -> None:
+    """Print one sample, and unless the review is blind what the judges say of it."""
     console.rule(Text(f"{place}   {shown.sample_id[:12]}   {shown.database}"))
-    said = Text(f"; you said {label}" if label else "")
-    console.print(Text("the judges say ").append_text(_colour(shown.status)).append_text(said))
+    if with_judges:
+        console.print(Text("the judges say ").append_text(_colour(shown.status)))
+    if label:
+        console.print(Text(f"you said {label}"))
     for title, text in (("question", shown.question), ("reasoning", shown.trace)):
         console.print(Text(title, style="bold"))
         console.print(Text(text or "(none)"))
     console.print(Text("query", style="bold"))
     console.print(Syntax(shown.sql, "sql", word_wrap=True, background_color="default") if shown.sql else Text("(none)"))
-    console.print(_tabulate(shown))
+    if with_judges:
+        console.print(_tabulate(shown))
     console.print(Text(KEYS, style="dim"))
 
 

@@ -28,7 +28,7 @@ FOLDS = 5
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 RESAMPLES = 500
 BINS = 5
-SCORE_DIGITS = 4
+SCORE_DIGITS = 6
 
 
 class Bin(NamedTuple):
@@ -125,7 +125,9 @@ def is_held_out(text_key: str, spec: QualitySpec) -> bool:
 def _to_matrix(rows: pl.DataFrame) -> Any:
     import numpy as np
 
-    return np.array(rows["embedding"].to_list(), dtype=np.float64)
+    if rows.is_empty():
+        return np.empty((0, 0))
+    return rows["embedding"].explode().to_numpy().astype(np.float64).reshape(rows.height, -1)
 
 
 def _check_labels(labelled: _Labelled, spec: QualitySpec) -> None:

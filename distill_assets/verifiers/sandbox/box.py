@@ -122,14 +122,18 @@ class Sandbox:
         Raises:
             SandboxError: when the sandbox itself failed; nothing is known of the program.
         """
-        with self._borrowed(1) as channels:
-            return _Exchange(channels, [job], self._limits).result()[0]
+        return self._run([job])[0]
 
     def run_pair(self, first: Job, second: Job) -> tuple[Run, Run]:
         """Run two programs that are joined by a socket (descriptor 4 of each) and share nothing else."""
-        with self._borrowed(2) as channels:
-            found = _Exchange(channels, [first, second], self._limits).result()
-            return found[0], found[1]
+        found = self._run([first, second])
+        return found[0], found[1]
+
+    def _run(self, jobs: list[Job]) -> list[Run]:
+        with self._borrowed(len(jobs)) as channels:
+            exchange = _Exchange(channels, jobs, self._limits)
+            self._discard([channel for ix, channel in enumerate(channels) if exchange.is_last(ix)])
+            return exchange.result()
 
     def servers(self) -> list[int]:
         """Process ids of the running servers."""
@@ -147,6 +151,7 @@ class Sandbox:
                 group = self._idle.get_nowait()
             except Empty:
                 group = []
+            self._discard([channel for channel in group if not channel.is_alive()])
             group = [channel for channel in group if channel.is_alive()]
             while len(group) < count:
                 group.append(self._start(self.tier))
@@ -314,6 +319,10 @@ class _Exchange:
         for end in self._sockets.values():
             end.close()
 
+    def is_last(self, ix: int) -> bool:
+        """Whether the server of this job ends after it, because its folder could not be emptied."""
+        return bool(self._results[ix].get("is_last"))
+
     def result(self) -> list[Run]:
         """What came of each job."""
         return [self._run_of(ix) for ix in range(len(self._channels))]
@@ -331,7 +340,7 @@ def _ending(found: Mapping[str, Any], status: int, flooded: bool, limits: Limits
         return "flood", f"wrote more than {limits.output_bytes} bytes"
     if found["killed"] == "wall":
         return "timeout", f"not done after {limits.wall_s:g} s by the clock"
-    if status in (-signal.SIGXCPU, -signal.SIGKILL) and found["cpu_s"] >= limits.cpu_s:
+    if status == -signal.SIGXCPU or (status == -signal.SIGKILL and found["cpu_s"] >= 0.9 * limits.cpu_s):
         return "timeout", f"used more than {limits.cpu_s:g} s of processor time"
     if found["killed"]:
         return "killed", "opened too many files" if found["killed"] == "files" else "was ended by its parent"

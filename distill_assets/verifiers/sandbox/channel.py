@@ -109,7 +109,8 @@ class Channel:
     def _forget(self) -> None:
         self.control.close()
         if self._start.scratch:
-            shutil.rmtree(self._start.scratch, ignore_errors=True)
+            with suppress(RecursionError):  # folders in folders; only where they are not bounded (tiers limits and none)
+                shutil.rmtree(self._start.scratch, ignore_errors=True)
 
 
 def _open(start: Start, control: int) -> subprocess.Popen[bytes]:

@@ -58,11 +58,11 @@ def landlock_abi() -> int:
     return max(0, LIBC.syscall(LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint(LANDLOCK_VERSION)))
 
 
-def build_ruleset(read: Iterable[str], write: Iterable[str] = (), scratch: str | None = None) -> int:
+def build_ruleset(read: Iterable[str], names: Iterable[str] = (), write: Iterable[str] = (), scratch: str | None = None) -> int:
     """Make a Landlock ruleset that refuses every file but these; return its descriptor.
 
     Args:
-        read: files and folders that may be read. write: files that may be read and written, such as /dev/null.
+        read: files and folders that may be read. names: folders in which names may be looked up. write: files that may be read and written, such as /dev/null.
         scratch: folder in which files and folders may be made. Paths that do not exist are passed over.
     """
     abi = landlock_abi()
@@ -74,6 +74,8 @@ def build_ruleset(read: Iterable[str], write: Iterable[str] = (), scratch: str |
     )
     for path in read:
         _allow(ruleset, path, (READ_FILE | READ_DIR) & handled)
+    for path in names:
+        _allow(ruleset, path, READ_DIR & handled)
     for path in write:
         _allow(ruleset, path, FILE_BITS & handled)
     if scratch:
@@ -122,7 +124,7 @@ def hide_from_others() -> None:
 
 
 def end_with_parent(number: int = signal.SIGKILL) -> None:
-    """Have the kernel send this signal when the thread that started this process ends."""
+    """Have the kernel send this signal when the thread that started this process ends; forgotten at a change of user."""
     _checked(LIBC.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0), "PR_SET_PDEATHSIG")
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from distill_assets.judging import SandboxSpec
 
 TIERS = ("none", "limits", "confined", "namespaces")
-OWN_PACKAGE = "distill_assets"
+OWN_PACKAGE = Path(__file__).resolve().parents[2]
 SCRATCH_IN_NAMESPACE = "/scratch"
 SHARED_DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/etc/localtime", "/dev/urandom", "/dev/random", "/dev/zero")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
@@ -54,20 +54,32 @@ def describe_machine() -> str:
     return f"{platform.machine()} {platform.system()} {platform.release()}, {platform.python_implementation()} {platform.python_version()}"
 
 
-def readable_paths() -> list[str]:
+class Readable(NamedTuple):
+    """Paths that may be read with all beneath them, and folders in which names alone may be looked up."""
+
+    whole: list[str]
+    names: list[str]
+
+
+def readable_paths() -> Readable:
     """What an interpreter needs to read: its libraries, installed packages but this one, shared libraries, time zones."""
     paths = sysconfig.get_paths()
-    folders = {paths["stdlib"], paths["platstdlib"], str(Path(os.__file__).parent)}
-    for site in {paths["purelib"], paths["platlib"]}:
-        folders |= _without_own_package(Path(site))
-    return [*sorted(folders), *_library_folders(), *SHARED_DATA]
+    whole, names = set(), set()
+    for folder in {paths["stdlib"], str(Path(os.__file__).parent), paths["purelib"], paths["platlib"]}:
+        _add_without_own_package(Path(folder), whole, names)
+    return Readable([*sorted(whole), *_library_folders(), *SHARED_DATA], sorted(names))
 
 
-def _without_own_package(site: Path) -> set[str]:
-    """A folder of packages; where this package is among them (recipes hold right answers), each other one by itself."""
-    if not (site / OWN_PACKAGE).is_dir():
-        return {str(site)}
-    return {str(entry) for entry in site.iterdir() if not entry.name.startswith(OWN_PACKAGE)}
+def _add_without_own_package(folder: Path, whole: set[str], names: set[str]) -> None:
+    """Add a folder; where this package is beneath it (recipes hold right answers), each of its entries but that."""
+    if folder == OWN_PACKAGE or folder.name == OWN_PACKAGE.name:
+        return
+    if not OWN_PACKAGE.is_relative_to(folder) and not (folder / OWN_PACKAGE.name).exists():
+        whole.add(str(folder))
+    else:
+        names.add(str(folder))
+        for entry in folder.iterdir():
+            _add_without_own_package(entry, whole, names)
 
 
 def _library_folders() -> list[str]:
@@ -107,9 +119,10 @@ def plan_start(tier: str, limits: Limits, control: int) -> Start:
     inside = tier == "namespaces"
     scratch = None if inside else tempfile.mkdtemp(prefix="distill-run-")
     folder = scratch or SCRATCH_IN_NAMESPACE
+    readable = readable_paths()
     settings = {
         "control": control, "parent": 0 if inside else os.getpid(), "tier": tier, "scratch": folder,
-        "read": readable_paths(), "write": ["/dev/null"], "limits": limits._asdict(), "tasks": 1 if inside else _count_tasks(),
+        "read": readable.whole, "names": readable.names, "write": ["/dev/null"], "limits": limits._asdict(), "tasks": 1 if inside else _count_tasks(),
     }  # fmt: skip
     server = Path(__file__).with_name("server.py")
     # Not -I: with it, the seed of hashes could not be fixed, and a verdict could differ from run to run.
@@ -141,7 +154,7 @@ def _bubblewrap(limits: Limits) -> list[str]:
     """The same server inside namespaces of its own: no other process, network or file system is in sight."""
     is_root = os.geteuid() == 0
     own = [part for name in KEPT_AT_START for part in ("--cap-add", name)] if is_root else ["--unshare-user"]
-    bound = sorted({sys.prefix, sys.base_prefix, str(Path(__file__).parent), *readable_paths()} - set(DEVICES))
+    bound = sorted({sys.prefix, sys.base_prefix, str(Path(__file__).parent), *readable_paths().whole} - set(DEVICES))
     files = [part for path in bound for part in ("--ro-bind-try", path, path)]
     devices = [part for path in DEVICES for part in ("--dev-bind", path, path)]
     size = str(limits.folder_bytes + limits.descriptors * limits.file_bytes)

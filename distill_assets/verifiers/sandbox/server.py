@@ -2,14 +2,16 @@
 
 Belongs here: giving up what the tier asks for, forking a process for each run, ending it in time, keeping its folder
 small and emptying it. Does not belong here: what the forked process does (program) or what a result means (the parent).
+It ends with its parent: the control socket tells, and the kernel (where that may signal another user's process).
 Stands alone on the standard library; started by launch as `python -s -P -B server.py SETTINGS`, with one socket.
 
 A job's data never enters this process: the parent hands over descriptors, the forked process reads its job itself. So a
 later program finds nothing of an earlier one in the memory that it is born with, nor anything that was expected of it.
 
 Settings (JSON): {"control": descriptor, "parent": pid or 0, "tier": name, "scratch": folder, "read": [paths],
-"write": [paths], "limits": {...}}. Messages on the control socket: {"cpu_s", "wall_s"} with descriptors for stdin,
-stdout, stderr, job and perhaps link; back comes {"status", "cpu_s", "killed", "notices"}. While a run is on, any message
+"names": [paths], "write": [paths], "limits": {...}, "tasks": count}. Messages on the control socket: {"cpu_s", "wall_s"} with descriptors for stdin,
+stdout, stderr, job and perhaps link; back comes {"status", "cpu_s", "killed", "notices", "is_last"}; the last is
+followed by the end of this process, whose folder could not be emptied. While a run is on, any message
 from the parent ends it.
 """
 
@@ -65,6 +67,7 @@ FILTER = syscalls.allow_list(int.from_bytes(OWN_PID, "little"))
 def main() -> None:
     """Give up what is to be given up, say so, then serve runs until the parent is gone."""
     settings = json.loads(sys.argv[1])
+    sys.argv = sys.orig_argv = ["answer.py"]
     control = _socket.socket(fileno=settings["control"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if settings["parent"]:
@@ -105,7 +108,6 @@ class Server:
         return {
             resource.RLIMIT_AS: confinement.address_space() + (limits["memory_mb"] << 20),
             resource.RLIMIT_FSIZE: limits["file_bytes"],
-            resource.RLIMIT_NOFILE: limits["descriptors"],
             resource.RLIMIT_NPROC: tasks + limits["threads"],
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_MSGQUEUE: 0,
@@ -116,9 +118,10 @@ class Server:
         if os.uname().machine != syscalls.MACHINE:
             raise OSError(f"no list of system calls for {os.uname().machine}")
         self.found["is_own_user"] = confinement.leave_root([self._scratch])
+        confinement.end_with_parent(signal.SIGTERM)  # again: a change of user makes the kernel forget it
         confinement.forbid_privileges()
         confinement.hide_from_others()
-        self._ruleset = confinement.build_ruleset(settings["read"], settings["write"], self._scratch)
+        self._ruleset = confinement.build_ruleset(settings["read"], settings["names"], settings["write"], self._scratch)
         self._listener = confinement.install_filter(syscalls.write_watch(), with_listener=True)
         self.found |= {"landlock_abi": confinement.landlock_abi(), "seccomp": True}
 
@@ -130,7 +133,10 @@ class Server:
                 return
             if not descriptors:
                 continue  # a wish to end a run that has ended by itself
-            self._control.send(json.dumps(self._run(json.loads(data), descriptors)).encode())
+            found = self._run(json.loads(data), descriptors)
+            self._control.send(json.dumps(found).encode())
+            if found["is_last"]:
+                return
 
     def _run(self, wish: dict, descriptors: list[int]) -> dict:
         started = time.monotonic()
@@ -147,9 +153,8 @@ class Server:
         os.close(handle)
         if not self._is_confined:
             _kill_group(pid)
-        _empty(self._scratch)
         return {
-            "status": status, "killed": killed, "notices": notices,
+            "is_last": not _empty(self._scratch), "status": status, "killed": killed, "notices": notices,
             "cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss >> 10,
         }  # fmt: skip
 
@@ -165,6 +170,7 @@ class Server:
             if self._is_limited:
                 seconds = math.ceil(wish["cpu_s"])
                 resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+                confinement.limit_resources({resource.RLIMIT_NOFILE: self._limits["descriptors"]})
             if self._is_confined:
                 confinement.restrict(self._ruleset)
             _place(descriptors)
@@ -291,14 +297,17 @@ def _measure(folder: str) -> tuple[int, int]:
     return entries, size
 
 
-def _empty(folder: str) -> None:
-    """Remove everything in a folder, also what was made unreadable or deeper than a path can say."""
+def _empty(folder: str) -> bool:
+    """Remove everything in a folder, also what was made unreadable or deeper than a path can say; whether it is empty."""
     try:
         top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
-        return
+        return False
     try:
         _empty_at(top)
+        return os.listdir(top) == []  # noqa: PTH208 (a descriptor)
+    except (OSError, RecursionError):
+        return False
     finally:
         os.close(top)
 
@@ -312,11 +321,8 @@ def _empty_at(folder: int) -> None:
 
 
 def _remove_folder(name: str, parent: int) -> None:
-    try:
-        os.chmod(name, 0o700, dir_fd=parent)
-        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
-    except OSError:
-        return
+    os.chmod(name, 0o700, dir_fd=parent)
+    inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
     try:
         _empty_at(inner)
     finally:

@@ -169,7 +169,13 @@ class SqlRunner:
             env={"LANG": "C.UTF-8"}, cwd="/", start_new_session=True,
         )  # fmt: skip
         sandbox = str(Path(__file__).parent.parent / "sandbox") if sys.platform == "linux" else None
-        spec = {"databases": self._databases, **self._limits._asdict(), "sandbox": sandbox, "read": readable_paths()}
+        spec = {
+            "databases": self._databases,
+            **self._limits._asdict(),
+            "sandbox": sandbox,
+            "read": readable_paths().whole,
+            "names": readable_paths().names,
+        }
         try:
             answer = self._exchange(spec, START_DEADLINE_S, 1 << 20)
         except (OSError, EOFError, ValueError) as error:

@@ -6,7 +6,8 @@ Stands alone on the standard library and duckdb, so that it starts in a clean in
 by path from the sandbox's folder.
 
 First line in: {"databases": {name: path}, "memory_mb": n, "max_rows": n, "max_bytes": n, "sandbox": folder or null,
-"read": [paths]}; first line out: {"ready": true, "tier": name, "missing": text} or {"error": text}. Then {"database", "sql"} in, and out either
+"read": [paths], "names": [paths]}; first line out: {"ready": true, "tier": name, "missing": text} or {"error": text}.
+Then {"database", "sql"} in, and out either
 {"columns", "rows"} or {"failure", "reason"}.
 """
 
@@ -101,8 +102,9 @@ def _confine(spec: dict) -> dict:
             raise OSError(f"no list of system calls for {os.uname().machine}")
         if len(list(Path("/proc/self/task").iterdir())) != 1:
             raise OSError("DuckDB has started threads, which would stay unconfined")
-        ruleset = confinement.build_ruleset([*spec["read"], *spec["databases"].values()])
+        ruleset = confinement.build_ruleset([*spec["read"], *spec["databases"].values()], spec["names"])
         confinement.leave_root()
+        confinement.end_with_parent()  # again: a change of user makes the kernel forget it
         confinement.forbid_privileges()
         confinement.restrict(ruleset)
         os.close(ruleset)

@@ -183,7 +183,7 @@ def test_a_label_is_on_the_disk_when_it_is_acknowledged(page: Page) -> None:
     assert (session["recipe"], session["reviewer"], session["drawn"], len(session["samples"])) == ("choir", "ann", "random", 6)
     status, saved = page.label(make_body(1, label="reject", comment="no\x1b[2J", drawn="chosen"))
     last = page.labels()[-1]
-    assert status == 200 and saved == last.model_dump()
+    assert status == 200 and saved == {**last.model_dump(), "status": "accepted"}
     assert (last.label, last.comment, last.drawn, last.seen_status) == ("reject", "no[2J", "chosen", "accepted")
     [own] = [sample for sample in page.read("/api/session")["samples"] if sample["label"]]
     assert (own["sample_id"], own["label"], own["comment"]) == (sample_id(1), "reject", "no[2J")
@@ -225,6 +225,20 @@ def test_two_reviewers_at_once_lose_nothing_of_each_other(page: Page, world: tup
     assert "Labelled in this review: 6 (0 accept, 6 reject, 0 unsure)" in told
     assert "6 samples by 2 people; 6 by more than one, who differ on 6" in told
     assert "Traceback" not in told and other.process.returncode == 0
+
+
+def test_a_blind_review_sends_no_word_of_the_judges_before_the_label(world: tuple[RecipeFolder, Path], tmp_path: Path) -> None:
+    server = start_page(*world, tmp_path / "blind.log", "--reviewer", "eve", "--with-others", "--blind")
+    try:
+        assert {sample["status"] for sample in server.read("/api/session")["samples"]} == {""}
+        before = server.read(f"/api/samples/{sample_id(3)}")
+        assert (before["status"], before["evidence"]) == ("", [])
+        assert server.label(make_body(3))[1]["status"] == "rejected"
+        after = server.read(f"/api/samples/{sample_id(3)}")
+        assert after["status"] == "rejected" and len(after["evidence"]) == 2
+        assert [sample["status"] for sample in server.read("/api/session")["samples"] if sample["label"]] == ["rejected"]
+    finally:
+        stop(server)
 
 
 def test_a_port_in_use_is_refused(page: Page, world: tuple[RecipeFolder, Path]) -> None:

