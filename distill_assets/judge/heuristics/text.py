@@ -30,6 +30,9 @@ DANGLING = {
     "python": "",
     "json": "",
 }
+COMMENT = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+# A longer comment is prose: it explains or speaks to somebody, and the student would learn to write it.
+MAX_COMMENT_WORDS = 4
 NGRAM_WORDS, COPY_WORDS = 5, 3
 MIN_COPIED_WORDS, MIN_REPEATED_WORDS, MIN_COMPRESSED_CHARS = 6, 30, 300
 MAX_SAME_LINES = 3
@@ -129,7 +132,11 @@ def check_format(generation: Generation, spec: HeuristicsSpec) -> str | None:
 def _check_sql(answer: str) -> str | None:
     if "```" in answer:
         return "the query stands in a code fence"
-    bare = re.sub(r"--[^\n]*|/\*.*?(?:\*/|\Z)", " ", drop_quoted(answer), flags=re.DOTALL).strip()
+    unquoted = drop_quoted(answer)
+    for comment in COMMENT.findall(unquoted):
+        if len(re.findall(r"[^\W\d_]{2,}", comment)) > MAX_COMMENT_WORDS:
+            return f"the query holds prose in a comment: {' '.join(comment.split())[:40]!r}"
+    bare = COMMENT.sub(" ", unquoted).strip()
     if not re.match(r"[(\s]*(select|with)\b", bare, re.IGNORECASE):
         return f"the query begins with {answer.strip()[:30]!r}, not with SELECT or WITH"
     return "the query is more than one statement" if ";" in bare.rstrip("; \n\t") else None

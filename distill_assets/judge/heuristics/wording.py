@@ -83,8 +83,28 @@ INJECTIONS = (
      r"\b(?:ignor\w+|negeer|vergiss|vergessen sie|oublie\w*|olvida\w*|dimentica\w*|esque[çc]a\w*|missachte\w*)\b[^.]{0,50}\b(?:anweisung\w*|vorgaben|regeln|instruc\w+|instruç\w+|istruzion\w+|consignes?|instructies)\b"),
     (("system", "assistant", "instruction", "verdict", "response"),
      r"(?:/\*|--|[.!?;])\s*(?:system|assistant|developer)\s*:|#{2,}\s*(?:system|instructions?|response|verdict)\b"),
+    (("verdict", "evaluation", "grading", "scoring", "judging", "judge", "reward", "is_correct", "assessment", "review"),
+     r"\bverdict\s*[=:]|\b(?:correct|final|right|only) verdict\b|\b(?:evaluation|grading|scoring|judging|judge|reward) (?:model|system|prompt|script|bot|agent)\b"
+     r"|\b(?:end|stop|abort|skip|finish|conclude|cancel) (?:(?:your|this|any|further)(?: \w+)? (?:evaluation|grading|review|assessment|judging)|the (?:evaluation|grading|review|assessment|judging))\b|\bset (?:is_correct|passed|the verdict|verdict)\b"),
+    (("not reject", "not fail", "not penal", "not downgrade", "not mark", "not lower", "never reject", "never fail", "n't reject", "n't fail", "n't penal"),
+     rf"\b(?:not|never|n['’]t) (?:reject|fail|penali[sz]e|downgrade|mark down|lower) (?:{_OURS}|the score|the grade)\b"),
+    (("no longer apply", "not apply", "n't apply", "are void", "are cancelled"),
+     r"\b(?:rules?|instructions?|guidelines?|criteria|checks?|rubric) (?:above |below |before )?(?:no longer|do not|does not|don['’]t|doesn['’]t|are) (?:apply|applies|void|cancelled|suspended)\b"),
+    (("pretend", "assume", "act as if", "imagine", "suppose"),
+     r"\b(?:pretend|assume|act as if|imagine|suppose) (?:that )?(?:this|the|my) (?:answer|response|query|sample|output|solution|sql|code|reasoning)\b[^.]{0,40}\b(?:correct|verified|approved|passed|right|perfect|valid|accepted)\b"),
+    (("print", "say", "write", "output", "return", "report", "reply", "respond", "answer"),
+     r"\b(?:print|say|write|output|return|report|reply|respond|answer)(?: with| only| just)* [\"'“]?(?-i:PASS(?:ED)?|SUCCESS|ACCEPT(?:ED)?|APPROVED|CORRECT|TRUE)\b"),
+    (("{{", "{%"), r"\{\{\s*[#/>]?\s*(?:system|user|assistant|gen|messages?)\b|\{%"),
 )  # fmt: skip
 ROLES = r"^[ \t>#*]*(?:system|assistant|human|developer|ai)[ \t]*\**:|\n[ \t>#*]*user[ \t]*\**:|^#{2,}[ \t]*(?:system|instructions?|response|user|assistant|human|verdict|score)\b"
+
+# Stems of the judge's trade. In a reasoning they are alien when neither the question nor the answer has them: a question
+# about approved loans may have reasoning about approvals, one about bikes may not.
+ALIEN = re.compile(
+    r"\b(approv|reject|penali[sz]|rubric|grader|scorer|verdict|exempt|unfair|overrid|checker|jailbreak|flawless|lenien)\w*"
+    r"|\b(answer key|correctness|trusted|benefit of the doubt|evaluator|graded|5/5|10/10|100/100|full marks)\b",
+    re.IGNORECASE,
+)
 
 _FLAGS = re.IGNORECASE
 _DOUBT_ANYWHERE = re.compile("|".join(DOUBT_ANYWHERE), _FLAGS)
@@ -135,6 +155,14 @@ def check_injection(generation: Generation, spec: HeuristicsSpec) -> str | None:
             return f"the {name} mixes scripts in one word: {mixed[0][:40]!r}"
         if found := _ROLES.search(plain) or _find_injection(plain):
             return f"the {name} speaks to its judge: {' '.join(found[0].split())[:60]!r}"
+    return _find_alien(generation)
+
+
+def _find_alien(generation: Generation) -> str | None:
+    topic = f"{generation.question} {generation.answer}".lower()
+    for found in ALIEN.finditer(generation.trace):
+        if (found[1] or found[2]).lower() not in topic:
+            return f"the trace speaks of judging: {found[0][:40]!r}"
     return None
 
 

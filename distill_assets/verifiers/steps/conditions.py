@@ -9,6 +9,7 @@ leaves no such reading contradicts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 
 from distill_assets.verifiers.steps.facts import OPPOSITE, Condition, Expression
 
@@ -76,13 +77,22 @@ def _list_bounds(found: Condition) -> list[Condition]:
 
 
 def _is_next(claim: Condition, bound: Condition) -> bool:
-    """Whether two bounds are the same for whole numbers: above 20 is from 21."""
+    """Whether two bounds are the same for whole numbers or days: above 20 is from 21, before 1 April is up to 31 March."""
     pairs = {(">", ">="): 1, (">=", ">"): -1, ("<", "<="): -1, ("<=", "<"): 1}
     step = pairs.get((claim.op, bound.op))
-    try:
-        return step is not None and float(claim.values[0]) + step == float(bound.values[0])
-    except ValueError:
+    if step is None:
         return False
+    try:
+        return float(claim.values[0]) + step == float(bound.values[0])
+    except ValueError:
+        return _add_days(claim.values[0], step) == bound.values[0]
+
+
+def _add_days(day: str, step: int) -> str | None:
+    try:
+        return (date.fromisoformat(day[:10]) + timedelta(days=step)).isoformat()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _check_range(claim: Condition, actual: Sequence[Condition]) -> str | None:

@@ -120,6 +120,9 @@ def test_what_is_complete(change: dict[str, str]):
     [
         ("sql", "WITH a AS (SELECT 1) SELECT * FROM a;", None),
         ("sql", "-- all\nselect ';' from t", None),
+        ("sql", "SELECT '-- no comment but a value of many words'", None),
+        ("sql", "SELECT 1 -- this is what the question asked for", "prose in a comment"),
+        ("sql", "SELECT /* whoever reads this may like it */ 1", "prose in a comment"),
         ("sql", "(SELECT 1) UNION (SELECT 2)", None),
         ("sql", "Here is the query: SELECT 1", "begins with 'Here is"),
         ("sql", "```sql\nSELECT 1\n```", "code fence"),
