@@ -24,6 +24,7 @@ from distill_assets.config import Recipe, RecipeFolder, home_folder, read_secret
 from distill_assets.errors import DistillError
 from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, latest_version
 from distill_assets.identity import hash_file, make_id
+from distill_assets.reviews.labels import labels_file
 from distill_assets.storage import Workspace
 from distill_assets.tables import RAW_GENERATIONS
 
@@ -45,10 +46,12 @@ def list_watched(folder: RecipeFolder) -> list[WatchedFiles]:
     recipe, path = folder
     seeds = sorted({file for pattern in recipe.seeds for file in path.glob(pattern) if file.is_file()})
     databases = tuple(path / source for source in recipe.databases.values())
+    home = Workspace(home_folder())
     return [
         WatchedFiles("seed_files", "Seed files of the recipe, as a person edits them.", tuple(seeds)),
         WatchedFiles("holdout_file", "The file of real questions with gold SQL.", (path / recipe.holdout,)),
         WatchedFiles("database_files", "The databases' scripts or files.", databases),
+        WatchedFiles("label_file", "What people said of samples, as distill review keeps it.", (labels_file(home, recipe.name),)),
     ]
 
 

@@ -8,22 +8,25 @@ engine), and `batch.validate` is used rather than a stored validation, which bre
 Blocking checks only ever fail with ERROR; a warning is a check of its own that blocks nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import dagster as dg
 import polars as pl
 
+from distill_assets.check_frames import Read, agreement_of_critics, review_of_dataset, share_by_rule, share_of_canaries
 from distill_assets.config import Recipe, ThresholdSpec
 from distill_assets.gates import asset_key, latest_version
 from distill_assets.storage import Workspace, read_table
 from distill_assets.tables import (
     EVAL_RESULTS,
     HOLDOUT,
+    JUDGE_CALIBRATION,
     JUDGED_SAMPLES,
     RAW_GENERATIONS,
     SEED_CORPUS,
     TRAINING_DATASET,
+    VERDICTS,
     TableSpec,
 )
 
@@ -39,12 +42,17 @@ class Expectation(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One asset check: a named group of expectations that blocks, or only warns."""
+    """One asset check: a named group of expectations that blocks, or only warns.
+
+    `derive` makes the frame that is checked of the table and, through a function, of other tables' latest versions;
+    None checks the table itself.
+    """
 
     name: str
     meaning: str
     expectations: tuple[Expectation, ...]
     blocking: bool = True
+    derive: Callable[[pl.DataFrame, Read], pl.DataFrame] | None = None
 
 
 def expect(type_: str, **kwargs: Any) -> Expectation:
@@ -97,12 +105,39 @@ def plan_checks(thresholds: ThresholdSpec) -> dict[str, tuple[Check, ...]]:
                 blocking=False,
             ),
         ),
+        VERDICTS.name: (
+            shape_check(VERDICTS),
+            Check(
+                "rules_reject_few",
+                f"no rule on the text rejects more than {t.max_rule_reject_frac:.0%} of the generations",
+                (expect("column_values_to_be_between", column="failed_frac", max_value=t.max_rule_reject_frac),),
+                derive=share_by_rule,
+            ),
+            Check(
+                "canaries_rejected",
+                f"critics pass at most {t.max_canaries_passed_frac:.0%} of the known-bad answers that try to steer them",
+                (expect("column_values_to_be_between", column="passed_frac", max_value=t.max_canaries_passed_frac),),
+                derive=share_of_canaries,
+            ),
+        ),
+        JUDGE_CALIBRATION.name: (
+            shape_check(JUDGE_CALIBRATION),
+            *_judge_agreement(t),
+        ),
         JUDGED_SAMPLES.name: (
             shape_check(JUDGED_SAMPLES),
             Check(
                 "accept_rate",
-                f"at least {t.min_accept_frac:.0%} of the samples are accepted",
-                (expect("column_values_to_be_in_set", column="sample_status", value_set=["accepted"], mostly=t.min_accept_frac),),
+                f"{t.min_accept_frac:.0%} to {t.max_accept_frac:.0%} of the samples are accepted",
+                (
+                    expect("column_values_to_be_in_set", column="sample_status", value_set=["accepted"], mostly=t.min_accept_frac),
+                    expect(
+                        "column_values_to_not_be_in_set",
+                        column="sample_status",
+                        value_set=["accepted"],
+                        mostly=round(1 - t.max_accept_frac, 9),
+                    ),
+                ),
             ),
             Check(
                 "unscored_share",
@@ -126,6 +161,7 @@ def plan_checks(thresholds: ThresholdSpec) -> dict[str, tuple[Check, ...]]:
                 (expect("column_values_to_match_regex", column="sql", regex=r"(?is)^\s*(?:select|with)\b[^;]*;?\s*$"),),
             ),
             *_forbidden_text(t, ("question", "sql")),
+            *_people_looked(t),
         ),
         EVAL_RESULTS.name: (shape_check(EVAL_RESULTS),),
     }
@@ -140,6 +176,28 @@ def _forbidden_text(t: ThresholdSpec, columns: tuple[str, ...]) -> tuple[Check, 
         return ()
     expectations = tuple(expect("column_values_to_not_match_regex", column=c, regex=t.forbidden_pattern) for c in columns)
     return (Check("no_forbidden_text", f"no row matches {t.forbidden_pattern!r}", expectations),)
+
+
+def _judge_agreement(t: ThresholdSpec) -> tuple[Check, ...]:
+    if t.min_judge_kappa is None:
+        return ()
+    expectation = expect("column_values_to_be_between", column="kappa", min_value=t.min_judge_kappa)
+    words = f"critics agree with verifiers and with people by a kappa of at least {t.min_judge_kappa:g}"
+    return (Check("judge_agreement", words, (expectation,), derive=agreement_of_critics(t)),)
+
+
+def _people_looked(t: ThresholdSpec) -> tuple[Check, ...]:
+    if t.review_above_rows is None:
+        return ()
+    expectations = (
+        expect("column_values_to_be_between", column="n_labels_missing", max_value=0),
+        expect("column_values_to_be_between", column="error_frac", max_value=t.max_review_error_frac),
+    )
+    words = (
+        f"above {t.review_above_rows} rows, people labelled {t.min_reviewed} randomly drawn accepted samples (distill review) "
+        f"and rejected at most {t.max_review_error_frac:.0%} of them"
+    )
+    return (Check("people_looked", words, expectations, derive=review_of_dataset(t)),)
 
 
 def blocking_keys(recipe: Recipe, tables: Iterable[str]) -> list[dg.AssetCheckKey]:
@@ -168,16 +226,30 @@ def _build_table_checks(recipe: Recipe, table: TableSpec, checks: tuple[Check, .
         version = latest_version(context.instance, key)
         frame = read_table(workspace, recipe.name, table, str(version))
         wanted = {check_key.name for check_key in context.selected_asset_check_keys}
+        read = lambda other: _read_latest(context.instance, workspace, recipe, other)  # noqa: E731
         chosen = [check for check in checks if check.name in wanted]
-        results = validate_frame(frame, table, chosen)
+        results = validate_frame(frame, table, [check for check in chosen if check.derive is None])
         for check in chosen:
-            yield _report_check(key, check, results[check.name], frame)
+            if check.derive is not None:
+                results |= validate_frame(check.derive(frame, read), table, [check], key=())
+            yield _report_check(key, check, results[check.name])
 
     return run_checks
 
 
-def validate_frame(frame: pl.DataFrame, table: TableSpec, checks: list[Check]) -> dict[str, list[dict[str, Any]]]:
-    """Run `checks` on `frame`; return the plain results of each check's expectations."""
+def _read_latest(instance: dg.DagsterInstance, workspace: Workspace, recipe: Recipe, table: TableSpec) -> pl.DataFrame:
+    return read_table(workspace, recipe.name, table, str(latest_version(instance, asset_key(recipe.name, table.name))))
+
+
+def validate_frame(
+    frame: pl.DataFrame, table: TableSpec, checks: list[Check], key: tuple[str, ...] | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Run `checks` on `frame`; return the plain results of each check's expectations.
+
+    Args:
+        key: columns that name a failing row; None is the table's key, () all columns of the frame.
+    """
+    named_by = list(frame.columns if key == () else key or table.key)
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.expectations.registry import get_expectation_impl
@@ -193,14 +265,12 @@ def validate_frame(frame: pl.DataFrame, table: TableSpec, checks: list[Check]) -
         suite = gx.ExpectationSuite(name=f"{table.name}.{check.name}")
         for item in check.expectations:
             suite.add_expectation(get_expectation_impl(item.type)(**item.kwargs))
-        outcome = batch.validate(
-            suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": list(table.key)}
-        )
+        outcome = batch.validate(suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": named_by})
         out[check.name] = [result.to_json_dict() for result in outcome.results]
     return out
 
 
-def _report_check(key: dg.AssetKey, check: Check, results: list[dict[str, Any]], frame: pl.DataFrame) -> dg.AssetCheckResult:
+def _report_check(key: dg.AssetKey, check: Check, results: list[dict[str, Any]]) -> dg.AssetCheckResult:
     failed = [result for result in results if not result["success"]]
     unexpected = sum(int(result["result"].get("unexpected_count") or 0) for result in failed)
     metadata: dict[str, Any] = {

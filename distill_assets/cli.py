@@ -183,6 +183,27 @@ def check_recipe(recipe_path: Path) -> None:
     click.echo(words)
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--verifier", required=True, metavar="NAME", help="sql, python, numeric, math, json, exact, normalized_text or choice."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write one verdict a row as JSONL.")
+@click.option("--database", type=click.Path(path_type=Path), help="For sql: a DuckDB or SQLite file, or an SQL script.")
+@click.option("--instances", default=2, show_default=True, type=click.IntRange(1, 10), help="For sql: differently filled copies.")
+@click.option("--option", "-o", "pairs", multiple=True, metavar="NAME=VALUE", help="Argument of the verifier; @FILE reads JSON.")
+def verify(file: Path, verifier: str, out: Path | None, database: Path | None, instances: int, pairs: tuple[str, ...]) -> None:
+    """Hold a JSONL file of {answer, gold} rows against a verifier; exit code 1 when a row cannot be read."""
+    from distill_assets.commands.verify import parse_options, show_problems, summarize, verify_file, write_verdicts
+
+    report = verify_file(file, verifier, parse_options(pairs), database, instances)
+    if out is not None:
+        write_verdicts(report, out)
+    click.echo(summarize(report))
+    if report.problems:
+        raise click.ClickException(show_problems(report.problems))
+
+
 @main.command("serve-teacher")
 @click.option("--gguf", type=click.Path(path_type=Path), metavar="FILE", help="Any GGUF model. Default: SmolLM2-135M-Instruct.")
 @click.option("--port", default=8089, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")

@@ -26,12 +26,17 @@ BUILT_IN_RECIPE = "text_to_sql"
 
 
 class CurateSpec(Spec):
-    """Thresholds of the marks and the size of the result."""
+    """Thresholds of the marks and the size of the result.
+
+    `prefer` says which samples stay when there are more than `max_samples`: any, by chance, or those that are hardest to expect
+    from their question while it still helps (instruction difficulty below 1); the latter needs judge.quality.
+    """
 
     near_duplicate_jaccard: float = Field(0.7, gt=0, le=1)
     decontamination_ngram: int = Field(8, ge=2, le=50)
     heldout_frac: float = Field(0.06, ge=0, lt=1)
     max_samples: int = Field(1600, ge=1)
+    prefer: Literal["any", "difficult"] = "any"
     seed: int = 17
 
 
@@ -74,13 +79,26 @@ class EvaluateSpec(Spec):
 
 
 class ThresholdSpec(Spec):
-    """Bounds that gate each materialization; fractions of rows."""
+    """Bounds that gate each materialization; fractions of rows.
+
+    `min_judge_kappa` is the least agreement of a critic with verifiers and with people, each with at least
+    `min_judge_samples` samples of both kinds. Nothing is trained on more than `review_above_rows` rows before people
+    labelled `min_reviewed` randomly drawn accepted samples and rejected at most `max_review_error_frac` of them.
+    """
 
     min_seeds: int = Field(3, ge=1)
     min_holdout_items: int = Field(5, ge=1)
     max_error_frac: float = Field(0.05, ge=0, le=1)
     max_unscored_frac: float = Field(0.2, ge=0, le=1)
     min_accept_frac: float = Field(0.5, ge=0, le=1)
+    max_accept_frac: float = Field(1.0, ge=0, le=1)
+    max_rule_reject_frac: float = Field(0.5, ge=0, le=1)
+    max_canaries_passed_frac: float = Field(0.0, ge=0, le=1)
+    min_judge_kappa: float | None = Field(None, ge=-1, le=1)
+    min_judge_samples: int = Field(20, ge=1)
+    review_above_rows: int | None = Field(None, ge=0)
+    min_reviewed: int = Field(50, ge=1)
+    max_review_error_frac: float = Field(0.1, ge=0, le=1)
     min_training_rows: int = Field(50, ge=1)
     forbidden_pattern: str | None = None
 
@@ -141,6 +159,13 @@ class Recipe(Spec):
         bad = [name for name in self.databases if not re.match(NAME_PATTERN, name)]
         if bad:
             raise ValueError(f"database name {bad[0]!r} must match {NAME_PATTERN}")
+        return self
+
+    @model_validator(mode="after")
+    def check_selector(self) -> Recipe:
+        """Refuse to select by a figure that nobody takes."""
+        if self.curate.prefer == "difficult" and self.judge.quality is None:
+            raise ValueError("curate.prefer: difficult needs the local model's reading; add judge: {quality: {}}")
         return self
 
     @model_validator(mode="after")

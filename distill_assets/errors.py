@@ -50,6 +50,10 @@ class BudgetError(TeacherError):
     """More would have to be spent than the recipe allows."""
 
 
+class JudgeError(DistillError, ValueError):
+    """Judging as the recipe wants it cannot be trusted or cannot be done."""
+
+
 class BaseModelError(DistillError, FileNotFoundError):
     """The base model is missing, damaged or of another shape than expected."""
 
@@ -64,6 +68,10 @@ class CheckpointError(DistillError, OSError):
 
 class GateError(DistillError, RuntimeError):
     """An upstream blocking check is not green."""
+
+
+class SandboxError(DistillError, RuntimeError):
+    """Untrusted code cannot be run as safely as is asked for, or the sandbox itself failed; nothing is known of the code."""
 
 
 class LockedError(DistillError, BlockingIOError):

@@ -43,7 +43,7 @@ def load_prompt(recipe_path: Path, name: str) -> Prompt:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{file}: prompt '{name}' cannot be read: {error}. Nothing was run.") from error
     sha = hash_text(text)
-    _check_lock(file, name, sha)
+    check_lock(file, name, sha)
     parts = re.split(r"^# (system|user)\s*$", _strip_front_matter(file, text), flags=re.MULTILINE)
     roles = dict(zip(parts[1::2], parts[2::2], strict=True))
     if "user" not in roles:
@@ -62,23 +62,34 @@ def _strip_front_matter(file: Path, text: str) -> str:
     return match[2]
 
 
-def _check_lock(file: Path, name: str, sha: str) -> None:
+def check_lock(file: Path, name: str, sha: str) -> None:
+    """Refuse a released prompt or rubric whose text is no longer the locked one.
+
+    Raises:
+        PromptLockError: the file differs from its locked hash.
+    """
     locked = read_lock(file.parent).get(name)
     if locked is not None and locked != sha:
+        lock = find_lock(file.parent).name
         raise PromptLockError(
-            f"{file} differs from prompts.lock ({locked[:8]} -> {sha[:8]}). Generations were made with the locked "
-            f"text and were left untouched. Copy the file to a new version and name that in recipe.yaml; "
-            f"delete its line in prompts.lock only if '{name}' was never used."
+            f"{file} differs from {lock} ({locked[:8]} -> {sha[:8]}). What was made with the locked "
+            f"text was left untouched. Copy the file to a new version and name that in recipe.yaml; "
+            f"delete its line in {lock} only if '{name}' was never used."
         )
 
 
+def find_lock(folder: Path) -> Path:
+    """The lock of a folder of released files: prompts/prompts.lock, rubrics/rubrics.lock."""
+    return folder / f"{folder.name}.lock"
+
+
 def read_lock(folder: Path) -> dict[str, str]:
-    """Return prompt name -> sha256 of `prompts.lock`; empty when there is none.
+    """Return file name without ending -> sha256 of the folder's lock; empty when there is none.
 
     Raises:
         PromptLockError: it cannot be read as a lock, so that it protects nothing.
     """
-    file = folder / "prompts.lock"
+    file = find_lock(folder)
     if not file.exists():
         return {}
     text = file.read_text(encoding="utf-8", errors="replace")
@@ -95,8 +106,8 @@ def read_lock(folder: Path) -> dict[str, str]:
 
 
 def lock_text(folder: Path) -> str:
-    """Return the lock of all prompts in `folder`, one `sha256 name` a line."""
-    files = sorted(folder.glob("*.v*.md"))
+    """Return the lock of all prompts or rubrics in `folder`, one `sha256 name` a line."""
+    files = sorted(file for ending in ("md", "yaml") for file in folder.glob(f"*.v*.{ending}"))
     return "".join(f"{hash_text(file.read_text(encoding='utf-8'))} {file.stem}\n" for file in files)
 
 

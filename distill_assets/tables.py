@@ -137,20 +137,29 @@ PLANTED_ERRORS = TableSpec(
 
 VERDICT_STATES = ("passed", "failed", "unscored")
 
+VERDICT_LAYERS = ("heuristic", "verifier", "steps", "critic", "filter")
+
 VERDICTS = TableSpec(
     "verdicts",
     "One row a generation, judge and criterion: passed, failed or unscored, with the reason.",
     ("generation_id", "judge", "criterion"),
     {
-        "generation_id": Field(S, "the generation judged"),
+        "generation_id": Field(S, "the generation judged, or the canary"),
+        "layer": Field(S, "kind of judge, from the most trusted to the least", allowed=VERDICT_LAYERS),
         "judge": Field(S, "who judged, with version"),
         "criterion": Field(S, "what was judged"),
         "verdict_status": Field(S, "the verdict", allowed=VERDICT_STATES),
         "score": Field(F, "0 to 1; null when unscored", nullable=True),
         "reason": Field(S, "why, in words", nullable=True),
+        "is_decisive": Field(B, "it settles the sample; the others are shown beside it"),
+        "is_canary": Field(B, "it judges a known-bad answer that was mixed in, not a generation"),
+        "evidence": Field(S, "what it was found by, as JSON", nullable=True),
         "judge_key": Field(S, "content id of all that decides this generation's verdicts"),
     },
 )
+
+SAMPLE_STATES = ("accepted", "rejected", "unscored")
+LABELS = ("accept", "reject")
 
 JUDGED_SAMPLES = TableSpec(
     "judged_samples",
@@ -165,11 +174,39 @@ JUDGED_SAMPLES = TableSpec(
         "sql": Field(S, "the query", nullable=True),
         "teacher": Field(S, "teacher as the recipe names it, with version"),
         "served_model": Field(S, "model that answered", nullable=True),
-        "sample_status": Field(S, "the settled verdict", allowed=("accepted", "rejected", "unscored")),
-        "reason": Field(S, "first failed or unscored criterion; null when accepted", nullable=True),
+        "sample_status": Field(S, "the settled verdict, people's labels included", allowed=SAMPLE_STATES),
+        "judged_status": Field(S, "what the judges alone settled", allowed=SAMPLE_STATES),
+        "label": Field(S, "what people say of it; null when nobody looked or they differ", nullable=True, allowed=LABELS),
+        "reason": Field(S, "first failed or unscored criterion, or who overruled; null when judges accepted", nullable=True),
+        "critic_score": Field(F, "score of all critics together, 0 to 1; null when none scored", nullable=True),
+        "is_shortcut": Field(B, "its answer holds and its reasoning does not lead there"),
+        "quality_score": Field(F, "the learned filter's score, 0 to 1; null without a filter", nullable=True),
+        "instruction_difficulty": Field(
+            F, "how little its question helps to expect its answer; null without a filter", nullable=True
+        ),
         "cost_usd": Field(F, "what its generation cost, in USD; null when no price is known", nullable=True),
     },
     unversioned=("cost_usd",),
+)
+
+JUDGE_CALIBRATION = TableSpec(
+    "judge_calibration",
+    "How far each judge agrees with the verifiers, with people, with itself in swapped order, and how it takes canaries.",
+    ("layer", "judge", "criterion", "reference"),
+    {
+        "layer": Field(S, "kind of judge; all is what they settle together"),
+        "judge": Field(S, "who judged, with version"),
+        "criterion": Field(S, "what was judged"),
+        "reference": Field(S, "what it is held against"),
+        "n": Field(N, "samples, canaries or pairs on which both decided"),
+        "agreement_frac": Field(F, "share of them on which both said the same", nullable=True),
+        "kappa": Field(F, "Cohen's kappa; null where both always say one thing", nullable=True),
+        "auc": Field(F, "probability that the score ranks a good sample above a bad one", nullable=True),
+        "false_accept_frac": Field(F, "share of the reference's failed ones that the judge passed", nullable=True),
+        "false_reject_frac": Field(F, "share of the reference's passed ones that the judge failed", nullable=True),
+        "first_frac": Field(F, "share of choices for the sample shown first; 0.5 is no bias", nullable=True),
+        "best_threshold": Field(F, "score that parts good from bad best, by Youden's J", nullable=True),
+    },
 )
 
 REVIEW_LABELS = TableSpec(
@@ -287,8 +324,8 @@ EVAL_RESULTS = TableSpec(
 TABLES: dict[str, TableSpec] = {
     spec.name: spec
     for spec in (
-        DATABASES, SEED_CORPUS, HOLDOUT, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, JUDGED_SAMPLES,
-        REVIEW_LABELS, QUALITY_SCORES, CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
+        DATABASES, SEED_CORPUS, HOLDOUT, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, REVIEW_LABELS, JUDGE_CALIBRATION,
+        QUALITY_SCORES, JUDGED_SAMPLES, CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
     )
 }  # fmt: skip
 

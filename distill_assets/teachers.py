@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -80,6 +80,8 @@ class TeacherSpec(Spec):
 
     `weight` and `strategies` route requests among several teachers; a teacher without strategies serves all.
     """
+
+    role: ClassVar[str] = "teacher"
 
     name: str | None = Field(None, pattern=NAME_PATTERN)
     model: str = Field(EMBEDDED_TEACHER, min_length=1)

@@ -79,11 +79,11 @@ def write_scenario(
     folder: Path, name: str = "choir", samples_per_seed: int = 12, thresholds: str = "", extra: str = ""
 ) -> RecipeFolder:
     """Write the recipe into `folder` and load it."""
-    for part in ("databases", "seeds", "prompts"):
+    for part in ("databases", "seeds", "prompts", "rubrics"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / "databases" / "choir.sql").write_text(DATABASE, encoding="utf-8")
-    for prompt in (built_in_recipe("text_to_sql") / "prompts").glob("*.md"):
-        (folder / "prompts" / prompt.name).write_bytes(prompt.read_bytes())
+    for file in (*built_in_recipe("text_to_sql").glob("prompts/*.md"), *built_in_recipe("text_to_sql").glob("rubrics/*.yaml")):
+        (folder / file.parent.name / file.name).write_bytes(file.read_bytes())
     write_jsonl(folder / "seeds" / "seeds.jsonl", SEEDS)
     write_jsonl(folder / "holdout.jsonl", [{"database": "choir", **item} for item in HOLDOUT])
     text = RECIPE.format(name=name, samples_per_seed=samples_per_seed, thresholds=thresholds, extra=extra)

@@ -69,7 +69,7 @@ class Sensor:
 def test_the_sensor_rebuilds_what_a_change_touches_and_nothing_else(home: Path, scenario: RecipeFolder) -> None:
     sensor = Sensor(scenario)
     first = sensor.settle()
-    assert len(first) == len(set(first)) == 12
+    assert len(first) == len(set(first)) == 14
     assert sensor.settle() == []
     sent = sensor.sent()
     seeds = scenario.path / "seeds" / "seeds.jsonl"
@@ -121,7 +121,7 @@ def test_the_files_sensor_reports_a_change_once(home: Path, scenario: RecipeFold
     instance = open_instance()
     context = dg.build_sensor_context(instance=instance)
     events = files_sensor.evaluate_tick(context).asset_events
-    assert {event.asset_key.path[-1] for event in events} == {"seed_files", "holdout_file", "database_files"}
+    assert {event.asset_key.path[-1] for event in events} == {"seed_files", "holdout_file", "database_files", "label_file"}
     for event in events:
         instance.report_runless_asset_event(event)
     assert not files_sensor.evaluate_tick(context).asset_events

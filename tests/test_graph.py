@@ -22,8 +22,8 @@ from distill_assets.gates import asset_key
 from tests.scenario import SEEDS, write_jsonl, write_scenario
 
 ASSETS = {
-    "databases", "seed_corpus", "holdout", "raw_generations", "verdicts", "judged_samples", "curation_marks",
-    "training_dataset", "dropped_samples", "student_checkpoint", "eval_results", "eval_report",
+    "databases", "seed_corpus", "holdout", "raw_generations", "verdicts", "review_labels",
+    "judge_calibration", "judged_samples", "curation_marks", "training_dataset", "dropped_samples", "student_checkpoint", "eval_results", "eval_report",
 }  # fmt: skip
 UP_TO_DATASET = ["training_dataset", "dropped_samples"]
 

@@ -30,7 +30,8 @@ class ChatReply(NamedTuple):
     request), other_model (not the pinned one), error (no whole reply), or waiting (none yet: a batch has it).
     `trace` is reasoning that the endpoint gave beside the answer, and `trace_field` where it stood. `cost_usd` is
     None when no price is known.
-    `extra` holds what the endpoint said of itself outside the protocol.
+    `extra` holds what the endpoint said of itself outside the protocol; `logprobs` the answer's tokens with their
+    probabilities, where they were asked for.
     """
 
     request_id: str
@@ -51,6 +52,7 @@ class ChatReply(NamedTuple):
     cost_usd: float | None = None
     n_calls: int = 1
     extra: dict[str, object] | None = None
+    logprobs: list[dict[str, object]] | None = None
 
     @property
     def is_final(self) -> bool:

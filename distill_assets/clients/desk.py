@@ -89,7 +89,7 @@ def check_budget(desks: dict[str, Desk], cap: Cap) -> None:
 def refuse_teacher(desk: Desk, why: str) -> TeacherError:
     """The error that ends a teacher's run."""
     return TeacherError(
-        f"teacher {name_teacher(desk.spec)} at {desk.endpoint.provider}: {why}. Nothing more was sent; all replies "
+        f"{desk.spec.role} {name_teacher(desk.spec)} at {desk.endpoint.provider}: {why}. Nothing more was sent; all replies "
         "so far are kept in the journal. Mend it and run again: only what is missing is asked for."
     )
 

@@ -84,7 +84,7 @@ def plan_endpoint(spec: TeacherSpec, read_secret: Callable[[str], str | None]) -
     key = read_secret(spec.api_key_env)
     if not key:
         raise TeacherError(
-            f"teacher '{spec.called}' needs a key in the environment variable {spec.api_key_env}, which is empty. "
+            f"{spec.role} '{spec.called}' needs a key in the environment variable {spec.api_key_env}, which is empty. "
             "Nothing was sent. Set it (any text for an endpoint without keys), or use the embedded teacher."
         )
     return Endpoint(spec, kind, name_provider(spec), find_base_url(spec), spec.model, key, mode, spec.temperature)
@@ -110,7 +110,7 @@ def find_base_url(spec: TeacherSpec) -> str:
         return EMBEDDED_BASE_URL
     if base_url is None or urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
         raise TeacherError(
-            f"teacher '{spec.called}': base_url {spec.base_url!r} is no address of an endpoint. Nothing was sent. "
+            f"{spec.role} '{spec.called}': base_url {spec.base_url!r} is no address of an endpoint. Nothing was sent. "
             "Write it as https://host/v1 in recipe.yaml."
         )
     return base_url

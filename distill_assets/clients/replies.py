@@ -153,6 +153,14 @@ def _read_count(data: Any, name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_TOKENS else None
 
 
+def find_logprobs(data: Any) -> list[dict[str, Any]] | None:
+    """The answer's tokens with their probabilities, each with `token` and `top_logprobs`; None where there are none."""
+    logprobs = (find_choice(data) or {}).get("logprobs")
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    whole = isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens)
+    return tokens if whole and tokens else None
+
+
 def find_upstream(data: Any, headers: Mapping[str, str]) -> str | None:
     """Who stood behind a router: OpenRouter's `provider`, LiteLLM's true model name."""
     provider = data.get("provider") if isinstance(data, dict) else None

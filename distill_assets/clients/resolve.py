@@ -21,6 +21,7 @@ from distill_assets.clients.prices import Price
 from distill_assets.clients.replies import (
     Reading,
     Usage,
+    find_logprobs,
     find_upstream,
     has_fallen_back,
     read_completion,
@@ -204,6 +205,7 @@ class _Replay:
             cost_usd=sum(known) if len(known) == len(self.costs) else None,
             n_calls=len(self.costs),
             extra=data.get("embedded"),
+            logprobs=find_logprobs(data),
         )
 
 

@@ -8,6 +8,7 @@ Nothing is written but to a temporary folder, and nothing is sent.
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import NamedTuple
 from distill_assets.clients.endpoints import name_teacher, plan_endpoint
 from distill_assets.config import RecipeFolder, cache_folder, load_recipe, read_secret
 from distill_assets.errors import BaseModelError, DistillError, SeedError
+from distill_assets.judge.critics.rubric import load_rubric
+from distill_assets.judge.critics.run import check_families
 from distill_assets.prompts import fill, load_prompt
 from distill_assets.seed.corpus import read_seed, refuse_repeat
 from distill_assets.seed.databases import prepare_databases
@@ -26,6 +29,8 @@ from distill_assets.verifiers.sql.check_items import check_gold
 
 MAX_PROBLEMS = 50
 PROMPT_VALUES = {"schema": "", "kind": "", "text": ""}
+JUDGING_VALUES = {"rubric": "", "schema": "", "fence": "", "sample": ""}
+COMPARING_VALUES = {"rubric": "", "schema": "", "fence": "", "first": "", "second": ""}
 Instances = dict[str, list[Path]]
 
 
@@ -44,7 +49,7 @@ def check(path: Path) -> tuple[list[str], str]:
     except DistillError as error:
         return str(error).splitlines(), ""
     recipe = folder.recipe
-    problems = [*_check_prompt(folder), *_check_teacher(folder)]
+    problems = [*_check_prompt(folder), *_check_teacher(folder), *_check_critics(folder)]
     seeds = _read_seeds(folder)
     problems += seeds.problems
     if not seeds.problems and len(seeds.values) < recipe.thresholds.min_seeds:
@@ -73,6 +78,30 @@ def _check_teacher(folder: RecipeFolder) -> Iterator[str]:
             plan_endpoint(teacher, read_secret)
         except DistillError as error:
             yield str(error)
+
+
+def _check_critics(folder: RecipeFolder) -> Iterator[str]:
+    """Rubric, prompts and endpoints of the critics, and whether one is kin to what it judges."""
+    recipe, path = folder
+    spec = recipe.judge.critics
+    if not spec.judges:
+        return
+    for check_one in (
+        lambda: load_rubric(path, spec.rubric),
+        lambda: _fill_prompt(path, spec.prompt, JUDGING_VALUES),
+        lambda: _fill_prompt(path, spec.pair_prompt, COMPARING_VALUES),
+        lambda: check_families(spec, recipe.list_teachers(), recipe.student.base_model, {}, {}),
+        *(functools.partial(plan_endpoint, critic, read_secret) for critic in spec.judges),
+    ):
+        try:
+            check_one()
+        except DistillError as error:
+            yield str(error)
+
+
+def _fill_prompt(path: Path, name: str, values: dict[str, str]) -> None:
+    prompt = load_prompt(path, name)
+    fill(prompt.system + prompt.user, values)
 
 
 def _read_seeds(folder: RecipeFolder) -> Rows:

@@ -132,7 +132,8 @@ def _examine_recipe(folder: RecipeFolder) -> list[Diagnosis]:
         found.append(Diagnosis(f"{recipe.name}: base model", True, f"{model.name} at {model.path}"))
     except BaseModelError as error:
         found.append(Diagnosis(f"{recipe.name}: base model", False, str(error)))
-    for variable in sorted({teacher.api_key_env for teacher in recipe.list_teachers() if not teacher.is_embedded}):
+    asked = (*recipe.list_teachers(), *recipe.judge.critics.judges)
+    for variable in sorted({spec.api_key_env for spec in asked if not spec.is_embedded}):
         is_set = bool(read_secret(variable))
         found.append(Diagnosis(f"{recipe.name}: key", is_set, f"{variable} is {'set' if is_set else 'empty'}"))
     return found

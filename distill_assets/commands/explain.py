@@ -27,7 +27,11 @@ left join dropped_samples d on d.sample_id = g.generation_id
 left join planted_errors p on p.generation_id = g.generation_id
 where g.generation_id like '{prefix}%' order by 1 limit 6
 """
-VERDICTS = "select judge, criterion, verdict_status, reason from verdicts where generation_id = '{id}' order by 1, 2"
+VERDICTS = """
+select judge, criterion, verdict_status, score, reason, is_decisive from verdicts where generation_id = '{id}'
+order by list_position(['heuristic', 'verifier', 'steps', 'critic', 'filter'], layer), judge, criterion
+"""
+LABELS = "select reviewer, label, comment, labelled_at from review_labels where sample_id = '{id}' order by labelled_at"
 
 
 def explain_sample(folder: RecipeFolder, instance: dg.DagsterInstance, sample_id: str) -> str:
@@ -41,7 +45,9 @@ def explain_sample(folder: RecipeFolder, instance: dg.DagsterInstance, sample_id
             f"{sample_id!r} is not a sample id: 4 to 32 characters of 0-9 and a-f. See: distill sql 'from dropped_samples'"
         )
     versions = find_versions(folder, instance)
-    missing = [t for t in ("raw_generations", "verdicts", "judged_samples", "dropped_samples") if t not in versions]
+    missing = [
+        t for t in ("raw_generations", "verdicts", "review_labels", "judged_samples", "dropped_samples") if t not in versions
+    ]
     if missing:
         raise DistillError(f"{', '.join(missing)} of recipe '{folder.recipe.name}' are not there yet. Run: distill run")
     duck, workspace = SnapshotDuckDB(), Workspace(home_folder())
@@ -51,7 +57,8 @@ def explain_sample(folder: RecipeFolder, instance: dg.DagsterInstance, sample_id
         raise DistillError(f"{rows.height} samples have an id that begins with {sample_id}: {found}. Give more of it.")
     row = rows.row(0, named=True)
     verdicts = duck.query(workspace, folder.recipe.name, versions, VERDICTS.format(id=row["generation_id"]))
-    return "\n".join([*_tell_origin(row), *_tell_verdicts(verdicts), *_tell_fate(row)])
+    labels = duck.query(workspace, folder.recipe.name, versions, LABELS.format(id=row["generation_id"]))
+    return "\n".join([*_tell_origin(row), *_tell_verdicts(verdicts), *_tell_labels(labels), *_tell_fate(row)])
 
 
 def _tell_origin(row: dict) -> list[str]:
@@ -68,9 +75,19 @@ def _tell_origin(row: dict) -> list[str]:
 
 
 def _tell_verdicts(verdicts: pl.DataFrame) -> list[str]:
+    return [_tell_verdict(*row) for row in verdicts.iter_rows()]
+
+
+def _tell_verdict(judge: str, criterion: str, status: str, score: float | None, reason: str | None, is_decisive: bool) -> str:
+    shown = "" if score in (None, 0.0, 1.0) else f" {score:.2f}"
+    aside = "" if is_decisive else " (settles nothing by itself)"
+    return f"verdict    {judge:<16} {criterion:<16} {status}{shown}{aside}{f': {reason}' if reason else ''}"
+
+
+def _tell_labels(labels: pl.DataFrame) -> list[str]:
     return [
-        f"verdict    {judge:<16} {criterion:<16} {status}{f': {reason}' if reason else ''}"
-        for judge, criterion, status, reason in verdicts.iter_rows()
+        f"label      {who}: {label} on {when}{f': {comment}' if comment else ''}"
+        for who, label, comment, when in labels.iter_rows()
     ]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from distill_assets.config import BUILT_IN_RECIPE, built_in_recipe
 from distill_assets.databases import Schema, read_schema
 from distill_assets.errors import DatabaseSourceError, RecipeError, StorageError
-from distill_assets.prompts import lock_text
+from distill_assets.prompts import find_lock, lock_text
 from distill_assets.recipes.example import EXAMPLE_DATABASE, EXAMPLE_HOLDOUT, EXAMPLE_SETTINGS, EXAMPLE_TOPICS
 from distill_assets.recipes.starting import render_recipe
 from distill_assets.recipes.suggestions import make_example_items, make_topics, render_rows
@@ -137,7 +137,8 @@ def _write_own(draft: Path, name: str, target: Path, database: Path, schema: Sch
 
 
 def _write_common(draft: Path, name: str, target: Path, databases: Mapping[str, str], settings: Mapping[str, Any]) -> None:
-    for prompt in sorted((built_in_recipe(BUILT_IN_RECIPE) / "prompts").glob("*.v*.md")):
-        write_text(draft / "prompts" / prompt.name, prompt.read_text(encoding="utf-8"))
-    write_text(draft / "prompts" / "prompts.lock", lock_text(draft / "prompts"))
+    for folder in ("prompts", "rubrics"):
+        for file in sorted((built_in_recipe(BUILT_IN_RECIPE) / folder).glob("*.v*.*")):
+            write_text(draft / folder / file.name, file.read_text(encoding="utf-8"))
+        write_text(find_lock(draft / folder), lock_text(draft / folder))
     write_text(draft / "recipe.yaml", render_recipe(name, str(target), databases, settings))

@@ -20,7 +20,7 @@ GROUP = "curate"
 def build_curate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """Assets that mark samples and part them into kept and dropped."""
     recipe = folder.recipe
-    marking = recipe.curate.identity("heldout_frac", "max_samples", "seed")
+    marking = recipe.curate.identity("heldout_frac", "max_samples", "prefer", "seed")
     selecting = {"curate": recipe.curate.identity("near_duplicate_jaccard", "decontamination_ngram")}
     rendering = {**selecting, "linking": linking.VERSION}
 

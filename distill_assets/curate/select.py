@@ -68,8 +68,20 @@ def _find_reason(row: dict[str, object]) -> dict[str, object]:
 
 
 def _beyond_limit(candidates: list[dict[str, object]], spec: CurateSpec) -> list[dict[str, object]]:
-    ordered = sorted(candidates, key=lambda row: unit_interval("limit", spec.seed, row["sample_id"]))
+    by_chance = sorted(candidates, key=lambda row: unit_interval("limit", spec.seed, row["sample_id"]))
+    ordered = sorted(by_chance, key=_rank_difficulty) if spec.prefer == "difficult" else by_chance
     return ordered[spec.max_samples :]
+
+
+def _rank_difficulty(row: dict[str, object]) -> tuple[int, float]:
+    """The hardest first, as long as the question helps at all; then those where it does not, then those that nobody read.
+
+    Source: M. Li et al., "Superfiltering", ACL 2024 (arXiv 2402.00530), section 3: the highest scores below 1.
+    """
+    difficulty = row["instruction_difficulty"]
+    if difficulty is None:
+        return 2, 0.0
+    return (0, -float(difficulty)) if difficulty < 1 else (1, float(difficulty))
 
 
 def _add_split(kept: pl.DataFrame, spec: CurateSpec) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """Dagster assets of the evaluate stage: eval_results, eval_report."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,12 @@ from distill_assets.clients.endpoints import name_teacher, teacher_identity
 from distill_assets.clients.engine import Counts, ask
 from distill_assets.clients.journal import Cap, open_journal
 from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
+from distill_assets.drawing import as_markdown
 from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
 from distill_assets.evaluate.figures import draw_figures
 from distill_assets.evaluate.items import Model, build_items, name_answers
+from distill_assets.evaluate.judges import list_judges, summarize_quality
 from distill_assets.evaluate.report import EvalReport, build_report, headline_table
 from distill_assets.evaluate.scoring import score_answers
 from distill_assets.evaluate.teacher import SqlAnswer, key_items, plan_questions, read_replies
@@ -36,13 +37,15 @@ from distill_assets.tables import (
     DROPPED_SAMPLES,
     EVAL_RESULTS,
     HOLDOUT,
+    JUDGE_CALIBRATION,
     JUDGED_SAMPLES,
     PLANTED_ERRORS,
+    QUALITY_SCORES,
     RAW_GENERATIONS,
     TRAINING_DATASET,
 )
 from distill_assets.teachers import TeacherSpec
-from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner
+from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner, find_minimum
 
 GROUP = "evaluate"
 REPORT_MEANING = "How good the student is, beside its base model, and what its data was made of."
@@ -75,7 +78,8 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         names = {name: [f"{name}#{ix}" for ix in by_ix] for name, by_ix in files.items()}
         opened = {f"{name}#{ix}": file for name, by_ix in files.items() for ix, file in by_ix.items()}
         frames, asked = [], {}
-        with SqlRunner(opened, QueryLimits(timeout_s=recipe.judge.query_timeout_s)) as runner:
+        limits, minimum = QueryLimits(timeout_s=recipe.judge.query_timeout_s), find_minimum(recipe.judge.sandbox)
+        with SqlRunner(opened, limits, minimum) as runner:
             for model, path in _list_models(context, workspace, folder):
                 asked_of = items if model.role == "student" else items.filter(pl.col("source") == "human")
                 keyed = name_answers(asked_of, model, recipe.evaluate)
@@ -95,8 +99,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **describe_asset(
             recipe, "eval_report", REPORT_MEANING, group=GROUP, kinds={"report", "json"},
-            deps=["eval_results", "student_checkpoint", "training_dataset", "dropped_samples", "judged_samples", "raw_generations"],
-            step="1", spec={"teacher": _name_teachers(recipe)},
+            deps=list_report_inputs(recipe), step="2", spec={"teacher": _name_teachers(recipe)},
         )
     )  # fmt: skip
     def eval_report(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -110,6 +113,15 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         return _publish_report(target, report, figures)
 
     return [eval_results, eval_report]
+
+
+def list_report_inputs(recipe: Recipe) -> list[str]:
+    """What the report reads."""
+    inputs = [
+        "eval_results", "student_checkpoint", "training_dataset", "dropped_samples", "judge_calibration", "judged_samples",
+        "raw_generations",
+    ]  # fmt: skip
+    return [*inputs, QUALITY_SCORES.name] if recipe.judge.quality else inputs
 
 
 def _list_models(context: dg.AssetExecutionContext, workspace: Workspace, folder: RecipeFolder) -> list[tuple[Model, Path]]:
@@ -187,12 +199,19 @@ def _gather_facts(
         "teacher": _name_teachers(recipe),
         "served_models": sorted(generations["served_model"].drop_nulls().unique()),
         "planted": count_planted(planted, judged, dataset),
+        "quality": _summarize_quality(context, workspace, recipe),
+        "judges": list_judges(read_input(context, workspace, recipe, JUDGE_CALIBRATION)),
         "figures": count_funnel(generations, judged, dropped, dataset),
         "versions": {
             name: input_version(context, asset_key(recipe.name, name)) for name in ("training_dataset", "student_checkpoint")
         },
         "manifest": json.loads(manifest_file.read_text(encoding="utf-8")),
     }
+
+
+def _summarize_quality(context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe) -> dict[str, Any] | None:
+    spec = recipe.judge.quality
+    return summarize_quality(read_input(context, workspace, recipe, QUALITY_SCORES), spec.good_from) if spec else None
 
 
 def _write_report(workspace: Workspace, recipe: str, checkpoint_id: str, report: EvalReport, figures: dict[str, bytes]) -> Path:
@@ -210,16 +229,13 @@ def _write_report(workspace: Workspace, recipe: str, checkpoint_id: str, report:
 
 
 def _publish_report(target: Path, report: EvalReport, figures: dict[str, bytes]) -> dg.MaterializeResult:
-    pictures = "\n\n".join(
-        f"![{name}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})" for name, png in figures.items()
-    )
     headline = report.data["headline"]
     numbers = {name: float(value) for name, value in headline.items() if isinstance(value, int | float)}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(target.name),
         metadata={
             "accuracy": dg.MetadataValue.md(headline_table(report.data)),
-            "report": dg.MetadataValue.md(f"{report.markdown}\n\n{pictures}"),
+            "report": dg.MetadataValue.md(f"{report.markdown}\n\n{as_markdown(figures)}"),
             "path": dg.MetadataValue.path(str(target / "report.md")),
             **numbers,
         },

@@ -1,16 +1,15 @@
 """The report's pictures: accuracy with intervals, slices, the loss curve.
 
 Belongs here: drawing from the report's plain data to PNG bytes. Does not belong here: counting (report).
-The bytes depend on the data alone: no date, no version in the files.
 """
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-COLOURS = {"student": "#2563eb", "base": "#94a3b8", "teacher": "#d97706"}
-INK = "#334155"
+from distill_assets.drawing import AMBER, BLUE, GREY, INK, new_axes, save_png
+
+COLOURS = {"student": BLUE, "base": GREY, "teacher": AMBER}
 
 
 def draw_figures(data: dict[str, Any], history: list[dict[str, float]]) -> dict[str, bytes]:
@@ -27,27 +26,9 @@ def draw_figures(data: dict[str, Any], history: list[dict[str, float]]) -> dict[
     return figures
 
 
-def _new_axes(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=INK, labelsize=9)
-    return figure, axes
-
-
-def _save(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
 def _draw_accuracy(accuracy: dict[str, dict[str, Any]]) -> bytes:
     names = list(accuracy)[::-1]
-    figure, axes = _new_axes(7, 0.5 * len(names) + 1)
+    figure, axes = new_axes(7, 0.5 * len(names) + 1)
     for y, name in enumerate(names):
         p = accuracy[name]
         colour = COLOURS[name.split("/")[0]]
@@ -57,25 +38,25 @@ def _draw_accuracy(accuracy: dict[str, dict[str, Any]]) -> bytes:
     axes.set_yticks(range(len(names)), [name.replace("/", ", ") for name in names])
     axes.set_xlim(0, 1.1)
     axes.set_xlabel("execution accuracy, with 95% interval", fontsize=9, color=INK)
-    return _save(figure)
+    return save_png(figure)
 
 
 def _draw_slices(slices: list[dict[str, Any]]) -> bytes:
     shown = slices[::-1]
-    figure, axes = _new_axes(7, 0.32 * len(shown) + 1)
+    figure, axes = new_axes(7, 0.32 * len(shown) + 1)
     for y, s in enumerate(shown):
         axes.plot([s["low"], s["high"]], [y, y], color=COLOURS["base"], linewidth=2)
         axes.plot([s["frac"]], [y], "o", color=COLOURS["student"])
     axes.set_yticks(range(len(shown)), [f"{s['slice']} (n={s['n']})" for s in shown])
     axes.set_xlim(0, 1)
     axes.set_xlabel("student on the holdout, with 95% interval", fontsize=9, color=INK)
-    return _save(figure)
+    return save_png(figure)
 
 
 def _draw_loss(history: list[dict[str, float]]) -> bytes:
-    figure, axes = _new_axes(7, 2.6)
+    figure, axes = new_axes(7, 2.6)
     axes.plot([row["step"] for row in history], [row["loss"] for row in history], color=COLOURS["student"])
     axes.set_xlabel("step", fontsize=9, color=INK)
     axes.set_ylabel("training loss", fontsize=9, color=INK)
     axes.set_ylim(bottom=0)
-    return _save(figure)
+    return save_png(figure)

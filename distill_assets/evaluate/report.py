@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from distill_assets.evaluate.statistics import Proportion, mcnemar, wilson
+from distill_assets.evaluate.judges import judges_section
+from distill_assets.evaluate.statistics import Proportion, mcnemar, percent, wilson
 
 MIN_SLICE = 20
 N_EXAMPLES = 5
@@ -50,7 +51,8 @@ def build_report(results: pl.DataFrame, facts: dict[str, Any]) -> EvalReport:
         "facts": facts,
     }
     sections = [
-        _title(facts), "## Execution accuracy\n\n" + headline_table(data), _reading(data), _planted(facts), _slices_table(data["slices"]),
+        _title(facts), "## Execution accuracy\n\n" + headline_table(data), _reading(data), _planted(facts),
+        judges_section(facts.get("judges", []), facts.get("quality")), _slices_table(data["slices"]),
         _errors_table(data["errors"]), _examples(results), _costs(results, facts), _provenance(facts), _limits(facts),
     ]  # fmt: skip
     return EvalReport("\n\n".join(section for section in sections if section) + "\n", data, _summary(data, facts))
@@ -108,11 +110,6 @@ def count_errors(results: pl.DataFrame) -> list[dict[str, Any]]:
         wrong.group_by("model_role", "error_kind").len("n").sort(["model_role", "n", "error_kind"], descending=[False, True, False])
     )
     return counts.to_dicts()
-
-
-def percent(value: float | None) -> str:
-    """A fraction as text."""
-    return "–" if value is None else f"{value:.1%}"
 
 
 def code(text: object) -> str:

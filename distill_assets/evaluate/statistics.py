@@ -65,3 +65,8 @@ def mcnemar(first: list[bool], second: list[bool]) -> Paired:
     n = only_first + only_second
     p = float(binomtest(only_first, n, 0.5).pvalue) if n else 1.0
     return Paired(only_first, only_second, p)
+
+
+def percent(value: float | None) -> str:
+    """A fraction as text."""
+    return "–" if value is None else f"{value:.1%}"

@@ -41,7 +41,58 @@ def _make_sql(*args, **kwargs) -> Verifier:
     return SqlVerifier(*args, **kwargs)
 
 
-VERIFIERS: dict[str, Callable[..., Verifier]] = {"sql": _make_sql}
+def _make_python(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.python.verify import PythonVerifier
+
+    return PythonVerifier(*args, **kwargs)
+
+
+def _make_numeric(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.values.numeric import NumericVerifier
+
+    return NumericVerifier(*args, **kwargs)
+
+
+def _make_math(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.math.verify import MathVerifier
+
+    return MathVerifier(*args, **kwargs)
+
+
+def _make_json(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.values.json_value import JsonVerifier
+
+    return JsonVerifier(*args, **kwargs)
+
+
+def _make_exact(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.values.texts import ExactVerifier
+
+    return ExactVerifier(*args, **kwargs)
+
+
+def _make_normalized_text(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.values.texts import NormalizedTextVerifier
+
+    return NormalizedTextVerifier(*args, **kwargs)
+
+
+def _make_choice(*args, **kwargs) -> Verifier:
+    from distill_assets.verifiers.values.choice import ChoiceVerifier
+
+    return ChoiceVerifier(*args, **kwargs)
+
+
+VERIFIERS: dict[str, Callable[..., Verifier]] = {
+    "sql": _make_sql,
+    "python": _make_python,
+    "numeric": _make_numeric,
+    "math": _make_math,
+    "json": _make_json,
+    "exact": _make_exact,
+    "normalized_text": _make_normalized_text,
+    "choice": _make_choice,
+}
 
 
 def get_verifier(name: str) -> Callable[..., Verifier]:

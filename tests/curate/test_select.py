@@ -148,3 +148,23 @@ def test_contamination_is_reused_while_rule_and_holdout_are_the_same():
     assert n_mended == 0
     assert mended["contaminated_by"].to_list() == [None, "h0"]
     assert build_marks(rows, items, CurateSpec(decontamination_ngram=3), first)[1] == 0
+
+
+def test_the_hardest_stay_as_long_as_their_question_helps():
+    difficulties = {"a": 0.9, "b": 0.2, "c": 1.4, "d": 0.6, "e": None, "f": 1.1}
+    questions = dict(
+        zip(
+            difficulties,
+            ("how many orders", "list customers", "what in 2023", "ship to York", "did we in 2024", "orders"),
+            strict=True,
+        )
+    )
+    samples = judged(*((id_, "accepted", questions[id_], f"SELECT {id_}") for id_ in difficulties))
+    known = samples.with_columns(
+        pl.Series("instruction_difficulty", [difficulties[i] for i in samples["sample_id"]], dtype=pl.Float64)
+    )
+    kept = [
+        set(curate(known, holdout("something else entirely"), max_samples=n, prefer="difficult").kept["sample_id"])
+        for n in (1, 2, 3, 4, 5)
+    ]
+    assert kept == [{"a"}, {"a", "d"}, {"a", "d", "b"}, {"a", "d", "b", "f"}, {"a", "d", "b", "f", "c"}]

@@ -43,6 +43,17 @@ def score_samples(measured: pl.DataFrame, labels: Mapping[str, float], spec: Qua
     return Scored(build_quality_scores(measured, labels, model, spec, scorer), model.figures, None)
 
 
+def label_quality(verdicts: pl.DataFrame, people: Mapping[str, str]) -> dict[str, float]:
+    """What the filter is taught with: generation_id -> 0 (bad) to 1 (good). People's labels win over the critics' score.
+
+    Args:
+        verdicts: the table verdicts. people: generation_id -> accept or reject, where people agree.
+    """
+    by_critics = verdicts.filter((pl.col("layer") == "critic") & pl.col("is_decisive") & ~pl.col("is_canary"))
+    scored = dict(by_critics.filter(pl.col("score").is_not_null()).select("generation_id", "score").iter_rows())
+    return {**scored, **{generation_id: float(label == "accept") for generation_id, label in people.items()}}
+
+
 def name_scorer(models: ReadingModels) -> str:
     """Who reads and who scores, with versions."""
     readers = [models.reader, *([models.embedder] if models.embedder else [])]

@@ -20,7 +20,9 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple, Self
 
-from distill_assets.errors import DatabaseSourceError
+from distill_assets.errors import DatabaseSourceError, SandboxError
+from distill_assets.judging import SandboxSpec
+from distill_assets.verifiers.sandbox.launch import TIERS, describe_machine, readable_paths
 
 FAILURES = ("syntax", "unknown_name", "runtime", "not_select", "timeout", "too_large", "killed")
 START_DEADLINE_S = 60.0
@@ -47,23 +49,32 @@ class QueryLimits(NamedTuple):
     max_bytes: int = 4 << 20
 
 
+def find_minimum(spec: SandboxSpec) -> str:
+    """The weakest tier that a recipe lets queries run in; there is none stronger than `confined` for them."""
+    return "limits" if spec.minimum in ("none", "limits") else "confined"
+
+
 class SqlRunner:
     """A context manager that owns one confined child process and asks it queries, one at a time.
 
     Args:
         databases: name -> DuckDB file, opened read only.
         limits: caps on each query.
+        minimum: the weakest sandbox tier that will do: "limits" or "confined" (Landlock and seccomp; the strongest here).
 
     Raises:
         DatabaseSourceError: when a file cannot be opened safely (on entering, or on a restart).
+        SandboxError: when this machine cannot confine the child as asked for; nothing was run.
     """
 
-    def __init__(self, databases: Mapping[str, Path], limits: QueryLimits | None = None) -> None:
+    def __init__(self, databases: Mapping[str, Path], limits: QueryLimits | None = None, minimum: str = "limits") -> None:
         self._databases = {name: str(Path(path).resolve()) for name, path in databases.items()}
         self._limits = limits or QueryLimits()
         self._child: subprocess.Popen[bytes] | None = None
         self._pending = b""
         self._lock = Lock()
+        self._minimum = minimum
+        self._found: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._start()
@@ -76,6 +87,20 @@ class SqlRunner:
     def databases(self) -> tuple[str, ...]:
         """Return the names that `run` knows."""
         return tuple(self._databases)
+
+    @property
+    def tier(self) -> str:
+        """Return the sandbox tier that queries run in; empty before the start."""
+        return self._found.get("tier", "")
+
+    def describe(self) -> dict[str, object]:
+        """Say what a query is held by, as plain data."""
+        return {
+            "tier": self.tier,
+            "stronger_missing": self._found.get("missing", ""),
+            "limits": self._limits._asdict(),
+            "machine": describe_machine(),
+        }
 
     def run(self, database: str, sql: str) -> QueryResult:
         """Run one SELECT on `database`; whatever the query does comes back as a QueryResult.
@@ -143,7 +168,8 @@ class SqlRunner:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env={"LANG": "C.UTF-8"}, cwd="/", start_new_session=True,
         )  # fmt: skip
-        spec = {"databases": self._databases, **self._limits._asdict()}
+        sandbox = str(Path(__file__).parent.parent / "sandbox") if sys.platform == "linux" else None
+        spec = {"databases": self._databases, **self._limits._asdict(), "sandbox": sandbox, "read": readable_paths()}
         try:
             answer = self._exchange(spec, START_DEADLINE_S, 1 << 20)
         except (OSError, EOFError, ValueError) as error:
@@ -151,6 +177,14 @@ class SqlRunner:
         if not answer.get("ready"):
             self._kill()
             raise DatabaseSourceError(f"databases {', '.join(self._databases)} cannot be opened safely: {answer['error']}")
+        self._found = {name: answer[name] for name in ("tier", "missing")}
+        if TIERS.index(self.tier) < TIERS.index(self._minimum):
+            self._kill()
+            reason = self._found["missing"] or "queries run in no namespaces of their own"
+            raise SandboxError(
+                f"queries are to run in a sandbox of tier '{self._minimum}' at least, and this machine offers '{self.tier}' for them: "
+                f"{reason}. Nothing was run. Use Linux 5.13 or later on x86_64, or name a weaker minimum in recipe.yaml."
+            )
 
     def _kill(self) -> None:
         child, self._child = self._child, None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from distill_assets.verifiers.registry import Verdict
 from distill_assets.verifiers.sql.compare import is_ordered, results_equal
 from distill_assets.verifiers.sql.execution import QueryResult, SqlRunner
+from distill_assets.verifiers.sql.ties import equal_but_for_ties
 
 
 class SqlVerifier:
@@ -27,8 +28,9 @@ class SqlVerifier:
     def verify(self, answer: str, gold: str | None) -> Verdict:
         """Compare `answer` with `gold` on every instance.
 
-        Passed: equal results everywhere. Without gold, passed: it runs everywhere and gives a value
-        on at least one instance, which does not say that the answer is right. Unscored: gold failed.
+        Passed: equal results everywhere, in the gold's order where it has one; rows that tie may stand in any.
+        Without gold, passed: it runs everywhere and gives a value on at least one instance, which does not say that
+        the answer is right. Unscored: gold failed.
         """
         if gold is None:
             return self._verify_alone(answer)
@@ -40,9 +42,17 @@ class SqlVerifier:
             found = self._runner.run(instance, answer)
             if found.failure:
                 return _failed_to_run(instance, found)
-            if not results_equal(expected, found, is_ordered(gold)):
+            if not self._are_equal(gold, expected, found, instance):
                 return Verdict("failed", 0.0, f"another result on {instance}", _contrast(instance, expected, found))
         return Verdict("passed", 1.0, f"equal results on {len(self._instances)} instances", {"instances": list(self._instances)})
+
+    def _are_equal(self, gold: str, expected: QueryResult, found: QueryResult, instance: str) -> bool:
+        """Equal as they stand; or, where gold asks for an order, but for rows that it leaves in any."""
+        if not is_ordered(gold):
+            return results_equal(expected, found, ordered=False)
+        if results_equal(expected, found, ordered=True):
+            return True
+        return equal_but_for_ties(gold, found, lambda sql: self._runner.run(instance, sql))
 
     def _verify_alone(self, answer: str) -> Verdict:
         has_value = False

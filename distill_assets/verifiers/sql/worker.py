@@ -2,16 +2,18 @@
 
 Belongs here: confining this process, opening databases, running one SELECT, answering one JSON line.
 Does not belong here: deadlines and restarts (the parent's part, since a query can ignore interrupts).
-Stands alone on the standard library and duckdb, so that it starts in a clean interpreter.
+Stands alone on the standard library and duckdb, so that it starts in a clean interpreter; what confines it is loaded
+by path from the sandbox's folder.
 
-First line in: {"databases": {name: path}, "memory_mb": n, "max_rows": n, "max_bytes": n}; first line
-out: {"ready": true} or {"error": text}. Then {"database", "sql"} in, and out either
+First line in: {"databases": {name: path}, "memory_mb": n, "max_rows": n, "max_bytes": n, "sandbox": folder or null,
+"read": [paths]}; first line out: {"ready": true, "tier": name, "missing": text} or {"error": text}. Then {"database", "sql"} in, and out either
 {"columns", "rows"} or {"failure", "reason"}.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import math
 import os
@@ -23,9 +25,13 @@ from decimal import Decimal
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+MAX_DESCRIPTORS = 256
 SPARE_BYTES = 512 << 20  # address space beyond DuckDB's own limit: results on their way out, stacks
 MAX_REASON_CHARS = 500
 UNKNOWN_WORDS = ("not found", "does not exist", "ambiguous reference", "cannot be referenced")
+
+# At once, since a thread that is there before the process is confined would stay unconfined.
+NO_THREADS = {"threads": 1, "async_threads": 0}
 
 # Applied in this order; the last one locks all of them.
 SETTINGS = {
@@ -54,10 +60,11 @@ def main() -> None:
     try:
         connections = {name: _open(path, spec["memory_mb"]) for name, path in spec["databases"].items()}
         _limit_process(spec["memory_mb"])
+        found = _confine(spec)
     except Exception as error:  # noqa: BLE001 (the parent must hear any reason)
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies)
         return
-    print(json.dumps({"ready": True}), file=replies)
+    print(json.dumps({"ready": True, **found}), file=replies)
     for line in sys.stdin:
         request = json.loads(line)
         print(_answer(connections[request["database"]], request["sql"], spec), file=replies)
@@ -72,7 +79,7 @@ def _die_with_parent(parent: int) -> None:
 
 def _limit_process(memory_mb: int) -> None:
     """Cap memory, forbid writing to any file and dumping core."""
-    limits = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0}
+    limits = {resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: MAX_DESCRIPTORS}
     if sys.platform == "linux":
         with Path("/proc/self/statm").open(encoding="ascii") as handle:
             used = int(handle.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
@@ -81,11 +88,42 @@ def _limit_process(memory_mb: int) -> None:
         resource.setrlimit(kind, (value, value))
 
 
+def _confine(spec: dict) -> dict:
+    """Give up files, system calls and privileges; say how far that went.
+
+    After the databases are open: DuckDB ends the process when it is refused /proc/self/cgroup while opening.
+    """
+    if not spec["sandbox"]:
+        return {"tier": "limits", "missing": "not asked for"}
+    try:
+        confinement, syscalls = (_load(spec["sandbox"], name) for name in ("confinement", "syscalls"))
+        if os.uname().machine != syscalls.MACHINE:
+            raise OSError(f"no list of system calls for {os.uname().machine}")
+        if len(list(Path("/proc/self/task").iterdir())) != 1:
+            raise OSError("DuckDB has started threads, which would stay unconfined")
+        ruleset = confinement.build_ruleset([*spec["read"], *spec["databases"].values()])
+        confinement.leave_root()
+        confinement.forbid_privileges()
+        confinement.restrict(ruleset)
+        os.close(ruleset)
+        confinement.install_filter(syscalls.allow_list(os.getpid()))
+    except (OSError, AttributeError) as error:
+        return {"tier": "limits", "missing": str(error)}
+    return {"tier": "confined", "missing": ""}
+
+
+def _load(folder: str, name: str) -> object:
+    spec = importlib.util.spec_from_file_location(f"_sandbox_{name}", Path(folder) / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _open(path: str, memory_mb: int):
     """Open `path` read only, close every door, and make sure that each is closed."""
     import duckdb
 
-    con = duckdb.connect(path, read_only=True)
+    con = duckdb.connect(path, read_only=True, config=NO_THREADS)
     settings = {"memory_limit": f"{memory_mb}MiB", **SETTINGS}
     for name, value in settings.items():
         con.execute(f"SET {name} = '{value}'")

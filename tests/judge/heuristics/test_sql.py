@@ -1,44 +1,26 @@
-"""Each rule passes what is right and names what is wrong; no text breaks one."""
+"""Rules about a question and its SQL: each passes what is right and names what is wrong."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from distill_assets.judge.heuristics import RULES, check_aggregate, check_length, check_literals, check_no_leak, check_trace
+from distill_assets.judge.heuristics import RULES, Generation
+from distill_assets.judge.heuristics.sql import check_aggregate, check_literals, check_no_leak, check_trace
 from distill_assets.judging import HeuristicsSpec
 
 SPEC = HeuristicsSpec()
 
 
-@given(st.sampled_from(sorted(RULES)), st.text(), st.text(), st.text())
-def test_no_text_breaks_a_rule(rule: str, question: str, trace: str, sql: str):
-    assert RULES[rule](question, trace, sql, SPEC) is None or RULES[rule](question, trace, sql, SPEC)
-
-
-@pytest.mark.parametrize(
-    ("question", "sql", "words"),
-    [
-        ("x" * 8, "s", None), ("x" * 7, "s", "question of 7"), ("x" * 240, "s" * 600, None),
-        ("x" * 241, "s", "question of 241"), ("x" * 8, "s" * 601, "query of 601"),
-    ],
-)  # fmt: skip
-def test_length(question: str, sql: str, words: str | None):
-    found = check_length(question, "", sql, SPEC)
-    assert found is None if words is None else words in found
-
-
 @pytest.mark.parametrize("question", ["select the best from our shops?", "Which order_items are late?", "where o.city = 'York'"])
 def test_a_question_that_gives_the_query_away(question: str):
-    assert "gives the query away" in check_no_leak(question, "", "", SPEC)
+    assert "gives the query away" in check_no_leak(Generation(question, "", ""), SPEC)
 
 
 @pytest.mark.parametrize(
     "question", ["Which orders are late?", "select a nice lamp", "shops from e.g. York", "who ordered well-known goods"]
 )
 def test_a_question_in_plain_words(question: str):
-    assert check_no_leak(question, "", "", SPEC) is None
+    assert check_no_leak(Generation(question, "", ""), SPEC) is None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +42,7 @@ def test_a_question_in_plain_words(question: str):
     ],
 )
 def test_literals_that_the_question_names(question: str, sql: str):
-    assert check_literals(question, "", sql, SPEC) is None
+    assert check_literals(Generation(question, "", sql), SPEC) is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +57,7 @@ def test_literals_that_the_question_names(question: str, sql: str):
     ],
 )
 def test_literals_that_it_does_not_name(question: str, sql: str, words: str):
-    assert words in check_literals(question, "", sql, SPEC)
+    assert words in check_literals(Generation(question, "", sql), SPEC)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +70,7 @@ def test_literals_that_it_does_not_name(question: str, sql: str, words: str):
     ],
 )  # fmt: skip
 def test_the_aggregate_that_the_question_names(question: str, sql: str, is_well: bool):
-    assert (check_aggregate(question, "", sql, SPEC) is None) == is_well
+    assert (check_aggregate(Generation(question, "", sql), SPEC) is None) == is_well
 
 
 @pytest.mark.parametrize(
@@ -100,7 +82,7 @@ def test_the_aggregate_that_the_question_names(question: str, sql: str, is_well:
     ],
 )  # fmt: skip
 def test_the_reasoning_speaks_of_the_querys_aggregates(trace: str, sql: str, is_well: bool):
-    assert (check_trace("", trace, sql, SPEC) is None) == is_well
+    assert (check_trace(Generation("", trace, sql), SPEC) is None) == is_well
 
 
 @pytest.mark.parametrize(
@@ -115,7 +97,7 @@ def test_the_reasoning_speaks_of_the_querys_aggregates(trace: str, sql: str, is_
     ],
 )
 def test_a_comparison_the_other_way_round_is_caught(question: str, sql: str, is_caught: bool) -> None:
-    assert (RULES["comparison_agrees"](question, "", sql, HeuristicsSpec()) is not None) == is_caught
+    assert (RULES["comparison_agrees"](Generation(question, "", sql), SPEC) is not None) == is_caught
 
 
 @pytest.mark.parametrize(
@@ -132,7 +114,7 @@ def test_a_comparison_the_other_way_round_is_caught(question: str, sql: str, is_
     ],
 )
 def test_a_ranking_the_other_way_round_is_caught(question: str, sql: str, is_caught: bool) -> None:
-    assert (RULES["rank_agrees"](question, "", sql, SPEC) is not None) == is_caught
+    assert (RULES["rank_agrees"](Generation(question, "", sql), SPEC) is not None) == is_caught
 
 
 @pytest.mark.parametrize(
@@ -149,7 +131,7 @@ def test_a_ranking_the_other_way_round_is_caught(question: str, sql: str, is_cau
     ],
 )
 def test_an_exclusion_that_only_one_side_has_is_caught(question: str, sql: str, is_caught: bool) -> None:
-    assert (RULES["negation_agrees"](question, "", sql, SPEC) is not None) == is_caught
+    assert (RULES["negation_agrees"](Generation(question, "", sql), SPEC) is not None) == is_caught
 
 
 @pytest.mark.parametrize(
@@ -163,4 +145,4 @@ def test_an_exclusion_that_only_one_side_has_is_caught(question: str, sql: str, 
     ],
 )
 def test_a_query_that_returns_what_it_filters_by_is_caught(sql: str, is_caught: bool) -> None:
-    assert (RULES["answer_is_open"]("which customers are students", "", sql, SPEC) is not None) == is_caught
+    assert (RULES["answer_is_open"](Generation("which customers are students", "", sql), SPEC) is not None) == is_caught

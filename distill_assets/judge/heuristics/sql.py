@@ -1,20 +1,15 @@
-"""Named rules over one generation's text, each with a reason.
+"""Rules about a question and its SQL: what the one names and the other does.
 
-Belongs here: rules that need no query run and no model. Does not belong here: execution (verdicts) or
-what follows from a verdict (settle).
-
-A rule returns None when it is satisfied, else why not. Rules see what the student will be trained on
-and nothing else: never the teacher's record of its own planted errors.
+Belongs here: rules that compare the question, the query and the reasoning by their words. Does not belong here: rules
+that hold for any task (text, wording, language), or a query that is run (verdicts).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
+from distill_assets.judge.heuristics.generation import Generation, Rule
 from distill_assets.judging import HeuristicsSpec
-
-Rule = Callable[[str, str, str, HeuristicsSpec], str | None]
 
 MONTHS = (
     "january", "february", "march", "april", "may", "june",
@@ -56,23 +51,16 @@ STEM_CHARS = 4
 SMALL_NUMBERS = ("0", "1")
 
 
-def check_length(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
-    """Question and query lie within the recipe's bounds, in characters."""
-    if not spec.min_question_chars <= len(question) <= spec.max_question_chars:
-        return f"question of {len(question)} characters, allowed {spec.min_question_chars} to {spec.max_question_chars}"
-    if len(sql) > spec.max_sql_chars:
-        return f"query of {len(sql)} characters, allowed {spec.max_sql_chars}"
-    return None
-
-
-def check_no_leak(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
+def check_no_leak(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """The question speaks of things, not of SQL or technical names."""
+    question = generation.question
     found = re.search(r"\bSELECT\b.+\bFROM\b|\b\w+_\w+\b|\b\w+\.\w+\s*=", question, flags=re.IGNORECASE | re.DOTALL)
     return f"question gives the query away: {found[0][:40]!r}" if found else None
 
 
-def check_literals(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
+def check_literals(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """Each literal of the query is named in the question; LIMIT and small constants aside."""
+    question, sql = generation.question, generation.answer
     folded = question.lower()
     body = re.sub(r"\bLIMIT\s+\d+", "", sql, flags=re.IGNORECASE)
     for text in re.findall(r"'((?:[^']|'')*)'", body):
@@ -94,14 +82,15 @@ def _names_text(question: str, value: str) -> bool:
 def _names_number(question: str, number: str) -> bool:
     if number in SMALL_NUMBERS or re.search(rf"(?<!\d){re.escape(number)}(?!\d)", question.replace(",", "")):
         return True
-    if not number.isdigit() or int(number) > len(MONTHS):
+    if len(number) > 2 or not number.isdigit() or int(number) > len(MONTHS):
         return False
     names = (MONTHS[int(number) - 1], MONTHS[int(number) - 1][:3], NUMBER_WORDS[int(number)])
     return any(re.search(rf"\b{name}", question) for name in names)
 
 
-def check_aggregate(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
+def check_aggregate(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """A question that says average, and not total, is answered by AVG, and the reverse."""
+    question, sql = generation.question, generation.answer
     said = {name for name, words in AGGREGATE_WORDS.items() if re.search(words, question, flags=re.IGNORECASE)}
     if said == {"AVG"} and not re.search(r"\bAVG\s*\(", sql, flags=re.IGNORECASE):
         return "the question asks for an average, the query takes none"
@@ -110,8 +99,9 @@ def check_aggregate(question: str, trace: str, sql: str, spec: HeuristicsSpec) -
     return None
 
 
-def check_comparison(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
+def check_comparison(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """A question that speaks of more alone is not answered by less, nor one of the highest by the lowest."""
+    question, sql = generation.question, generation.answer
     body = re.sub(r"<>|'(?:[^']|'')*'", "", sql)
     for said, words in COMPARISON_WORDS.items():
         other = "less" if said == "more" else "more"
@@ -121,8 +111,9 @@ def check_comparison(question: str, trace: str, sql: str, spec: HeuristicsSpec) 
     return None
 
 
-def check_rank(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
+def check_rank(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """The highest few are sorted downwards, the lowest few upwards; a question that names both is left alone."""
+    question, sql = generation.question, generation.answer
     said = {name for name, words in RANK_WORDS.items() if re.search(words, question, re.IGNORECASE)}
     order = re.search(r"\bORDER BY\b((?:(?!ORDER BY).)+?)\bLIMIT\b", sql, re.IGNORECASE | re.DOTALL)
     if len(said) != 1 or not order:
@@ -133,8 +124,9 @@ def check_rank(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str
     return f"the question asks for the {said.pop()}, the query sorts {'downwards' if is_descending else 'upwards'}"
 
 
-def check_negation(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
+def check_negation(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """What the query leaves out, the question leaves out, and the reverse."""
+    question, sql = generation.question, generation.answer
     body = re.sub(r"'(?:[^']|'')*'", "''", sql)
     if re.search(r"<>|!=|\bNOT (?!NULL)", re.sub(r"\bIS NOT NULL\b", "", body)) and not re.search(
         NEGATION, question, re.IGNORECASE
@@ -145,16 +137,18 @@ def check_negation(question: str, trace: str, sql: str, spec: HeuristicsSpec) ->
     return None
 
 
-def check_answer(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
+def check_answer(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """The query returns more than the one value that it filters by."""
+    sql = generation.answer
     chosen = re.match(r"SELECT\s+(?:DISTINCT\s+)?([\w.\"]+)\s+FROM\b", sql, re.IGNORECASE)
     if chosen and re.search(rf"(?<![\w.\"]){re.escape(chosen[1])} = ", sql.partition("WHERE")[2]) and " OR " not in sql:
         return f"the query returns {chosen[1]}, whose one value it filters by"
     return None
 
 
-def check_trace(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> str | None:
+def check_trace(generation: Generation, spec: HeuristicsSpec) -> str | None:
     """The aggregates that the reasoning names in capitals are those of the query."""
+    trace, sql = generation.trace, generation.answer
     pattern = r"\b(COUNT|SUM|AVG|MIN|MAX)\b"
     said, done = set(re.findall(pattern, trace)), set(re.findall(pattern, sql.upper()))
     if said and said != done:
@@ -162,8 +156,7 @@ def check_trace(question: str, trace: str, sql: str, spec: HeuristicsSpec) -> st
     return None
 
 
-RULES: dict[str, Rule] = {
-    "length": check_length,
+SQL_RULES: dict[str, Rule] = {
     "no_leak": check_no_leak,
     "literals_named": check_literals,
     "aggregate_named": check_aggregate,

@@ -1,0 +1,1 @@
+"""What judging is worth: attacks on it, legitimate programs through it, and its speed."""

@@ -1,0 +1,1 @@
+"""Critics: models that judge samples by a rubric."""
