@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.judge import attacks, critic, legitimate, planted, speed
+from benchmarks.judge import attacks, critic, planted, speed
+from benchmarks.judge.legitimate import measure as legitimate
 
 HEADLINES = (
     "attacks", "escaped", "forged", "legitimate", "false_kills", "wrong_verdicts", "python_per_cpu_s", "sql_per_cpu_s",

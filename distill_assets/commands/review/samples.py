@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dagster as dg
 import polars as pl
@@ -20,8 +20,9 @@ from distill_assets.errors import ReviewError
 from distill_assets.storage import Workspace, read_table, scan_table
 from distill_assets.tables import JUDGED_SAMPLES, VERDICTS
 
-# The judges' own word, where the table keeps it apart from what people made of it: a label must not measure itself.
+# The judges' own word, not what people's labels made of it: a label must not measure itself.
 STATUS = "judged_status"
+MAX_EVIDENCE_CHARS = 1_000
 SEVERITY = {"failed": 0, "unscored": 1, "passed": 2}
 # Written text may hold line breaks and tabs; what else acts instead of showing is spelt out: control characters (Cc),
 # invisible ones that turn the direction of writing (Cf), odd line breaks (Zl, Zp), halves of characters (Cs), private ones.
@@ -30,13 +31,15 @@ ACTING = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 class Evidence(NamedTuple):
-    """One verdict on a sample; score 0 to 1, None when unscored."""
+    """One verdict on a sample; score 0 to 1, None when unscored. One that is not decisive settled nothing."""
 
     judge: str
     criterion: str
     status: str
     score: float | None
     reason: str
+    is_decisive: bool
+    found_by: str
 
 
 class Shown(NamedTuple):
@@ -88,21 +91,21 @@ def show_samples(world: JudgedWorld, sample_ids: Sequence[str]) -> dict[str, Sho
     verdicts = scan_table(world.workspace, world.recipe, VERDICTS, world.verdicts_version)
     evidence: dict[str, list[Evidence]] = {}
     for row in verdicts.filter(pl.col("generation_id").is_in(wanted)).collect().iter_rows(named=True):
-        found = Evidence(
-            make_visible(row["judge"]),
-            make_visible(row["criterion"]),
-            row["verdict_status"],
-            row["score"],
-            make_visible(row["reason"]),
-        )
-        evidence.setdefault(row["generation_id"], []).append(found)
+        evidence.setdefault(row["generation_id"], []).append(_show_verdict(row))
     rows = {row["sample_id"]: row for row in world.samples.filter(pl.col("sample_id").is_in(wanted)).iter_rows(named=True)}
     return {sample_id: _show(rows[sample_id], evidence.get(sample_id, [])) for sample_id in wanted}
 
 
+def _show_verdict(row: dict[str, Any]) -> Evidence:
+    judge, criterion, reason, found_by = (make_visible(row[name]) for name in ("judge", "criterion", "reason", "evidence"))
+    return Evidence(
+        judge, criterion, row["verdict_status"], row["score"], reason, row["is_decisive"], found_by[:MAX_EVIDENCE_CHARS]
+    )
+
+
 def _show(row: dict[str, str | None], evidence: list[Evidence]) -> Shown:
     text = (make_visible(row[name]) for name in ("database", "teacher", "question", "trace", "sql"))
-    in_order = sorted(evidence, key=lambda one: (SEVERITY.get(one.status, 0), one.judge, one.criterion))
+    in_order = sorted(evidence, key=lambda one: (SEVERITY.get(one.status, 0), not one.is_decisive, one.judge, one.criterion))
     return Shown(str(row["sample_id"]), str(row["sample_status"]), *text, tuple(in_order))
 
 

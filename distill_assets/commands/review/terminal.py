@@ -170,11 +170,13 @@ def _tabulate(shown: Shown) -> Table:
         table.add_column(name, overflow="fold")
     plain: dict[str, list[str]] = {}
     for one in shown.evidence:
-        if one.status == "passed" and one.score == 1 and not one.reason:
+        if one.status == "passed" and one.score == 1 and one.is_decisive and not one.reason:
             plain.setdefault(one.judge, []).append(one.criterion)
             continue
         score = "" if one.score is None else f"{one.score:.2f}"
-        table.add_row(Text(one.judge), Text(one.criterion), _colour(one.status), Text(score), Text(one.reason))
+        status = _colour(one.status).append("" if one.is_decisive else ", not decisive")
+        reason = Text(one.reason).append(f"\n{one.found_by}" if one.found_by else "", style="dim")
+        table.add_row(Text(one.judge), Text(one.criterion), status, Text(score), reason)
     for judge, criteria in plain.items():
         table.add_row(Text(judge), Text(", ".join(criteria)), _colour("passed"), Text("1.00"), Text(""))
     return table

@@ -39,6 +39,8 @@ def test_a_sample_without_an_answer_is_shown_with_its_evidence(home: Path, scena
         world = load_judged(scenario, instance)
     shown = show_samples(world, ids[::-1])
     assert list(shown) == ids[::-1]
+    assert [one.is_decisive for one in shown[ids[0]].evidence] == [True, False], "what settled it stands first"
+    assert "\\u001b]0;owned" in shown[ids[3]].evidence[0].found_by
     last = shown[ids[-1]]
     assert (last.status, last.question, last.trace, last.sql) == ("unscored", "", "", "")
     assert [(one.criterion, one.status, one.score) for one in last.evidence] == [

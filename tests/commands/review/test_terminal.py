@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -67,6 +68,12 @@ def test_a_blind_review_keeps_the_judges_word_back_until_the_label(home: Path, j
     assert after.splitlines()[0].split("; ")[1].startswith("the judges say ") and "heuristics@3" in after
     [label] = read_journal(Workspace(home), "choir").labels
     assert f"the judges say {label.seen_status}" in after
+
+
+def test_a_verdict_that_settles_nothing_is_told_as_such(judged: RecipeFolder) -> None:
+    _, output = review(judged, "--terminal", "--sample", sample_id(0), keys="q\n")
+    assert "the judges say accepted" in output, "people have overruled it; what counts here is the judges' own word"
+    assert re.search(r"critic@1 +clear +passed, not +decisive", output)
 
 
 def test_the_summary_alone_shows_no_sample(home: Path, judged: RecipeFolder) -> None:

@@ -42,29 +42,27 @@ def build_judged(folder: RecipeFolder, home: Path, statuses: tuple[str, ...] = S
 
 
 def _make_sample(sample_id: str, status: str, number: int) -> dict[str, object]:
+    """One sample as the judges settled it; people have overruled all that the judges accepted or rejected."""
+    overruled = {"accepted": "rejected", "rejected": "accepted"}.get(status, status)
     known = {
         "sample_id": sample_id, "seed_id": "s", "database": "choir", "question": f"question {number} {HOSTILE}",
         "trace": f"reasoning {ESCAPES}", "sql": f"SELECT '{HOSTILE}', {number} FROM singers", "teacher": "t@1",
-        "served_model": None, "sample_status": status, "reason": None if status == "accepted" else "why", "cost_usd": None,
+        "sample_status": overruled, "judged_status": status, "is_shortcut": False,
     }  # fmt: skip
     if status == "unscored":  # the reply was an error: there is nothing to see
         known |= {"question": None, "trace": None, "sql": None}
-    unknown = {"judged_status": status, "label": None, "critic_score": None, "is_shortcut": False}
-    return {name: {**unknown, **known}.get(name) for name in JUDGED_SAMPLES.fields}
+    return {name: known.get(name) for name in JUDGED_SAMPLES.fields}
 
 
 def _make_verdicts(sample: dict[str, object]) -> list[dict[str, object]]:
-    status = {"accepted": "passed", "rejected": "failed", "unscored": "unscored"}[str(sample["sample_status"])]
+    status = {"accepted": "passed", "rejected": "failed", "unscored": "unscored"}[str(sample["judged_status"])]
     score = {"passed": 1.0, "failed": 0.0, "unscored": None}[status]
-    both = {
-        "generation_id": sample["sample_id"], "judge_key": "k", "layer": "heuristic", "is_decisive": True, "is_canary": False,
-        "evidence": None,
-    }  # fmt: skip
-    reason = None if status == "passed" else f"because of {HOSTILE}"
-    return [
-        {**both, "judge": "heuristics@3", "criterion": "length", "verdict_status": "passed", "score": 1.0, "reason": None},
-        {**both, "judge": "critic@1", "criterion": "clear", "verdict_status": status, "score": score, "reason": reason},
-    ]
+    both = {"generation_id": sample["sample_id"], "judge_key": "k", "is_canary": False, "evidence": None, "reason": None}
+    rule = {"layer": "heuristic", "judge": "heuristics@3", "criterion": "length", "verdict_status": "passed", "score": 1.0}
+    critic = {"layer": "critic", "judge": "critic@1", "criterion": "clear", "verdict_status": status, "score": score}
+    if status != "passed":
+        critic |= {"reason": f"because of {HOSTILE}", "evidence": f'{{"words": "{ESCAPES}"}}'}
+    return [{**both, **rule, "is_decisive": True}, {**both, **critic, "is_decisive": status != "passed"}]
 
 
 def review_command(folder: RecipeFolder, *options: str) -> list[str]:

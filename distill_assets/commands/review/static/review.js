@@ -146,8 +146,13 @@ function colour(sql) {
 function drawVerdict(verdict) {
   const row = document.createElement("tr");
   const score = verdict.score === null ? "" : verdict.score.toFixed(2);
-  row.append(make("td", verdict.status, verdict.status));
+  row.append(make("td", verdict.is_decisive ? verdict.status : `${verdict.status}, not decisive`, verdict.status));
   row.append(...[verdict.criterion, verdict.judge, score, verdict.reason].map((text) => make("td", text)));
+  if (verdict.found_by) {
+    const more = document.createElement("details");
+    more.append(make("summary", "found by"), make("code", verdict.found_by));
+    row.lastElementChild.append(more);
+  }
   return row;
 }
 
