@@ -8,11 +8,11 @@ Stands alone on the standard library; started by launch as `python -s -P -B serv
 A job's data never enters this process: the parent hands over descriptors, the forked process reads its job itself. So a
 later program finds nothing of an earlier one in the memory that it is born with, nor anything that was expected of it.
 
-Settings (JSON): {"control": descriptor, "parent": pid or 0, "tier": name, "scratch": folder, "read": [paths],
-"names": [paths], "write": [paths], "limits": {...}, "tasks": count}. Messages on the control socket: {"cpu_s", "wall_s"} with descriptors for stdin,
-stdout, stderr, job and perhaps link; back comes {"status", "cpu_s", "killed", "notices", "is_last"}; the last is
-followed by the end of this process, whose folder could not be emptied. While a run is on, any message
-from the parent ends it.
+Settings (JSON): {"owner": pid, for whoever looks at a list of processes, "control": descriptor, "parent": pid or 0,
+"tier": name, "scratch": folder, "read": [paths], "names": [paths], "write": [paths], "limits": {...}, "tasks": count}.
+Messages on the control socket: {"cpu_s", "wall_s"} with descriptors for stdin, stdout, stderr, job and perhaps link;
+back comes {"status", "cpu_s", "killed", "notices", "is_last"}; the last is followed by the end of this process, whose
+folder could not be emptied. While a run is on, any message from the parent ends it.
 """
 
 from __future__ import annotations
