@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks.judge.ground import Ground, processes_with
+from benchmarks.judge.ground import Ground, processes_of
 from distill_assets.judging import SandboxSpec
 from distill_assets.verifiers.python.verify import PythonVerifier
 from distill_assets.verifiers.registry import Verdict
@@ -41,7 +42,7 @@ def run_attacks(file: Path = CORPUS, tier: str = "namespaces") -> dict[str, Any]
     attacks = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     found: dict[str, list[str]] = {}
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="SBXworld-") as folder, Ground(Path(folder)) as ground:
+    with tempfile.TemporaryDirectory(prefix="distill-attack-") as folder, Ground(Path(folder)) as ground:
         with Sandbox(SPEC, at_most=tier) as sandbox:
             _warm_up(sandbox)
             used = sandbox.describe()
@@ -69,7 +70,7 @@ def _warm_up(sandbox: Sandbox) -> None:
 
 def _run_python(attack: Mapping[str, Any], sandbox: Sandbox, ground: Ground) -> list[str]:
     servers = sandbox.servers()
-    processes = processes_with("sandbox/server.py")
+    processes = processes_of(os.getpid())
     for name in ("before", "code"):
         ground.remember()
         began = time.monotonic()
@@ -110,7 +111,7 @@ def _texts(verdict: Verdict) -> list[str]:
 def _settled(before: set[int]) -> bool:
     """Whether there are no other processes of servers than before; one that was killed may need a moment."""
     for _ in range(50):
-        if processes_with("sandbox/server.py") <= before:
+        if processes_of(os.getpid()) <= before:
             return True
         time.sleep(0.02)
     return False

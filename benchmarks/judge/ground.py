@@ -129,15 +129,12 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def processes_with(mark: str) -> set[int]:
-    """Ids of living processes whose command line has `mark` in it."""
-    found = set()
+def processes_of(owner: int) -> set[int]:
+    """Ids of living servers, and what they forked, that the process `owner` started, wherever they hang by now."""
+    mark, found = f'"owner": {owner},'.encode(), set()
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if (
-                mark.encode() in (entry / "cmdline").read_bytes()
-                and (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-            ):
+            if mark in (entry / "cmdline").read_bytes() and (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
                 found.add(int(entry.name))
         except OSError:
             continue

@@ -24,7 +24,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks.judge.ground import processes_with
+from benchmarks.judge.ground import processes_of
 from benchmarks.judge.legitimate.measure import read_programs
 from distill_assets.judging import SandboxSpec
 from distill_assets.verifiers.python.extract import extract_program
@@ -39,6 +39,7 @@ WORKERS = 2
 FRESH = Path(__file__).with_name("fresh.py")
 SANDBOX_FOLDER = Path(sys.modules[Sandbox.__module__].__file__).parent
 REPOSITORY = Path(__file__).parents[2]
+_SQL_WORKERS: list[int] = []
 TICKS = os.sysconf("SC_CLK_TCK")
 Judge = Callable[[list[dict[str, Any]]], int]
 
@@ -145,24 +146,13 @@ def _cpu_s() -> float:
     """Processor time of this process, its ended children, the living servers and their ended children."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     total = sum(one.ru_utime + one.ru_stime for one in used)
-    for process in processes_with("sandbox/server.py") | processes_with("sql/worker.py"):
+    for process in processes_of(os.getpid()) | set(_SQL_WORKERS):
         try:
             fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
         except OSError:
             continue
-        if _is_ours(process):
-            total += sum(map(int, fields[11:15])) / TICKS
+        total += sum(map(int, fields[11:15])) / TICKS
     return total
-
-
-def _is_ours(process: int) -> bool:
-    """Whether this process started it, directly or through bubblewrap; a machine may run other sandboxes."""
-    for _ in range(3):
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        process = int(fields[1])
-        if process == os.getpid():
-            return True
-    return False
 
 
 def measure_sql(rounds: int = 6, queries: int = 150) -> dict[str, Any]:
@@ -179,6 +169,7 @@ def measure_sql(rounds: int = 6, queries: int = 150) -> dict[str, Any]:
                 con.execute(f"CREATE TABLE t AS SELECT range AS a, range * {number} AS b, 'x' || range % 10 AS c FROM range(500)")
         with SqlRunner(files, minimum="confined") as runner:
             verifier = SqlVerifier(runner, list(files))
+            _SQL_WORKERS.append(runner.pid)
             plain = [duckdb.connect(str(file), read_only=True, config={"threads": 1}) for file in files.values()]
             for _ in range(rounds):
                 _take(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.judge.ground import processes_with
+from benchmarks.judge.ground import processes_of
 from distill_assets.errors import SandboxError
 from distill_assets.judging import SandboxSpec
 from distill_assets.verifiers.sandbox.box import Sandbox
@@ -164,10 +164,10 @@ def test_weaker_tier_than_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_dead_server_is_an_error_and_is_replaced(sandbox: Sandbox) -> None:
-    before = processes_with("sandbox/server.py")
+    before = processes_of(os.getpid())
     with Sandbox(SHORT, at_most=sandbox.tier) as own:
         script(own, "pass")
-        servers = processes_with("sandbox/server.py") - before
+        servers = processes_of(os.getpid()) - before
         threading.Timer(0.3, lambda: [os.kill(server, signal.SIGKILL) for server in servers]).start()
         with pytest.raises(SandboxError, match="server"):
             script(own, "import time; time.sleep(2)")
@@ -188,17 +188,16 @@ def test_nothing_outlives_a_killed_parent(tier: str) -> None:
         f"box = Sandbox(SandboxSpec(), at_most={tier!r}); box.__enter__()\n"
         "job = Job({'role': 'script', 'code': \"open('left', 'w').write('x')\\nwhile True: pass\"})\n"
         "threading.Thread(target=box.run, args=(job,), daemon=True).start()\n"
-        "time.sleep(0.7); print(box._open[0]._start.scratch or '', flush=True); os.kill(os.getpid(), 9)"
+        "time.sleep(0.7); print(os.getpid(), box._open[0]._start.scratch or '', flush=True); os.kill(os.getpid(), 9)"
     )
-    before = processes_with("sandbox/server.py")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    folder = done.stdout.strip()
+    owner, _, folder = done.stdout.strip().partition(" ")
     assert done.returncode == -signal.SIGKILL
     for _ in range(200):
-        if processes_with("sandbox/server.py") <= before and not (folder and Path(folder).exists()):
+        if not processes_of(int(owner)) and not (folder and Path(folder).exists()):
             return
         time.sleep(0.05)
-    pytest.fail(f"left behind after 10 s: {processes_with('sandbox/server.py') - before} {folder}")
+    pytest.fail(f"left behind after 10 s: {processes_of(int(owner))} {folder}")
 
 
 def test_close_leaves_no_process_and_no_folder(sandbox: Sandbox) -> None:

@@ -122,7 +122,7 @@ def plan_start(tier: str, limits: Limits, control: int) -> Start:
     folder = scratch or SCRATCH_IN_NAMESPACE
     readable = readable_paths()
     settings = {
-        "control": control, "parent": 0 if inside else os.getpid(), "tier": tier, "scratch": folder,
+        "owner": os.getpid(), "control": control, "parent": 0 if inside else os.getpid(), "tier": tier, "scratch": folder,
         "read": readable.whole, "names": readable.names, "write": ["/dev/null"], "limits": limits._asdict(), "tasks": 1 if inside else _count_tasks(),
     }  # fmt: skip
     server = Path(__file__).with_name("server.py")

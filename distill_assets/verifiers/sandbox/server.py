@@ -8,11 +8,11 @@ Stands alone on the standard library; started by launch as `python -s -P -B serv
 A job's data never enters this process: the parent hands over descriptors, the forked process reads its job itself. So a
 later program finds nothing of an earlier one in the memory that it is born with, nor anything that was expected of it.
 
-Settings (JSON): {"control": descriptor, "parent": pid or 0, "tier": name, "scratch": folder, "read": [paths],
-"names": [paths], "write": [paths], "limits": {...}, "tasks": count}. Messages on the control socket: {"cpu_s", "wall_s"} with descriptors for stdin,
-stdout, stderr, job and perhaps link; back comes {"status", "cpu_s", "killed", "notices", "is_last"}; the last is
-followed by the end of this process, whose folder could not be emptied. While a run is on, any message
-from the parent ends it.
+Settings (JSON): {"owner": pid, for whoever looks at a list of processes, "control": descriptor, "parent": pid or 0,
+"tier": name, "scratch": folder, "read": [paths], "names": [paths], "write": [paths], "limits": {...}, "tasks": count}.
+Messages on the control socket: {"cpu_s", "wall_s"} with descriptors for stdin, stdout, stderr, job and perhaps link;
+back comes {"status", "cpu_s", "killed", "notices", "is_last"}; the last is followed by the end of this process, whose
+folder could not be emptied. While a run is on, any message from the parent ends it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import signal
 import struct
 import sys
 import time
+from contextlib import suppress
 from fcntl import F_DUPFD, fcntl, ioctl
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     sys.argv = sys.orig_argv = ["answer.py"]
     control = _socket.socket(fileno=settings["control"])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _end_once)
     if settings["parent"]:
         confinement.end_with_parent(signal.SIGTERM)
         if os.getppid() != settings["parent"]:
@@ -83,7 +84,15 @@ def main() -> None:
         control.send(json.dumps(server.found).encode())
         server.serve()
     finally:
-        server.leave()
+        try:
+            server.leave()
+        except SystemExit:  # the parent's death is told twice, and the second time came here
+            server.leave()
+
+
+def _end_once(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
 
 
 class Server:
@@ -224,14 +233,13 @@ class Server:
 
     def leave(self) -> None:
         """Leave no process and no folder behind."""
-        if self._running:
-            os.kill(self._running, signal.SIGKILL)
-            os.waitpid(self._running, 0)
+        with suppress(OSError):  # it may have ended by itself
+            if self._running:
+                os.kill(self._running, signal.SIGKILL)
+                os.waitpid(self._running, 0)
         _empty(self._scratch)
-        try:
+        with suppress(OSError):  # inside namespaces it is the root of a file system
             Path(self._scratch).rmdir()
-        except OSError:
-            return  # the file system's own root
 
 
 def _preload() -> None:

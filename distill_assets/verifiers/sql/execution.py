@@ -89,6 +89,11 @@ class SqlRunner:
         """Return the sandbox tier that queries run in; empty before the start."""
         return self._found.get("tier", "")
 
+    @property
+    def pid(self) -> int:
+        """Return the child's process id, 0 before the start."""
+        return self._child.pid if self._child else 0
+
     def describe(self) -> dict[str, object]:
         """Say what a query is held by, as plain data."""
         return {
