@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.judge import attacks, critic, planted, speed
-from benchmarks.judge.legitimate import run_legitimate
+from benchmarks.judge.legitimate.measure import run_legitimate
 
 HEADLINES = (
     "attacks", "escaped", "forged", "legitimate", "false_kills", "wrong_verdicts", "python_per_cpu_s", "sql_per_cpu_s",
