@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from distill_assets.verifiers.python.extract import extract_program
+from distill_assets.verifiers.python.gold import read_gold
 from distill_assets.verifiers.python.verify import PythonVerifier
 from distill_assets.verifiers.registry import get_verifier
 from distill_assets.verifiers.sandbox.box import Sandbox
@@ -18,7 +19,10 @@ CASES = json.dumps(
     {"entry": "add", "cases": [{"args": [1, 2], "expected": 3}, {"args": ["a"], "kwargs": {"b": "b"}, "expected": "ab"}]}
 )
 TESTS = json.dumps(
-    {"entry": "add", "tests": "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate('a', b='b') == 'ab'\n"}
+    {
+        "entry": "add",
+        "tests": "def check(candidate):\n    got = candidate(1, 2)\n    assert got == 3\n    assert candidate('a', b='b') == 'ab'\n",
+    }
 )
 PLAIN = "assert add(1, 2) == 3\nassert add('a', b='b') == 'ab'\n"
 
@@ -177,3 +181,34 @@ def test_program_is_found_in_its_answer() -> None:
     assert extract_program(several, "f") == "def f(): return 1\n"
     assert extract_program("```python\nx = 1") == "x = 1"
     assert extract_program("x = 1") == "x = 1"
+
+
+LITERAL = "METADATA = {'author': 'x'}\ndef check(candidate):\n    assert candidate(1, [2]) == (1, 2)\n    assert candidate(-1, b=[]) == (-1, None), 'empty'\n"
+
+
+def test_tests_of_literals_alone_are_run_as_calls_with_the_same_verdict(verifier: PythonVerifier) -> None:
+    gold = json.dumps({"entry": "f", "tests": LITERAL})
+    assert len(read_gold(gold).calls) == 2
+    assert read_gold("assert f(1) == 2\nassert f(2) == 4").calls[1].expected == 4
+    right = "def f(a, b):\n    return (a, b[0] if b else None)"
+    assert verifier.verify(right, gold).status == "passed"
+    for wrong in (right.replace("return (", "return list((").replace("None)", "None))"), "def f(a, b):\n    return (1, 2)"):
+        assert verifier.verify(wrong, gold).evidence["kind"] == "wrong answer"
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "def check(c):\n    x = 1\n    assert c(x) == 2",
+        "def check(c):\n    assert c(1) == 2 and c(2) == 4",
+        "def check(c):\n    assert c(1) != 2",
+        "def check(c):\n    assert c(1) == c(2)",
+        "def check(c):\n    for n in range(3):\n        assert c(n) == n",
+        "import math\nassert f(1) == 2",
+        "def helper():\n    pass\nassert f(1) == 2",
+        "assert g(1) == 2\nassert f(1) == 2",
+    ],
+)
+def test_other_tests_are_run_as_they_are(tests: str) -> None:
+    gold = read_gold(json.dumps({"entry": "f", "tests": tests}))
+    assert gold.tests == tests and gold.calls == ()

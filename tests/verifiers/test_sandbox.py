@@ -230,3 +230,22 @@ def test_the_same_holds_for_a_user_without_privileges(tier: str) -> None:
     )
     done = run_as_nobody("-c", code)
     assert done.stdout.strip() == f"65534 {tier} {['True'] * 8}", done.stderr
+
+
+NO_USER_NAMESPACES = """
+from distill_assets.judging import SandboxSpec
+from distill_assets.verifiers.sandbox import confinement, syscalls as s
+from distill_assets.verifiers.sandbox.box import Job, Sandbox
+new_user = [(s.LOAD, 0, 0, s._argument(0)), (s.JSET, 0, 1, 0x10000000), *s._give(s.EPERM), *s._give(s.ALLOW)]
+refused = s._search(sorted({56: new_user, 272: s.EPERM, 435: s.ENOSYS}.items()), otherwise=s.ALLOW)
+confinement.forbid_privileges()
+confinement.install_filter(s._assemble([*s._checked_machine(), *refused]))
+with Sandbox(SandboxSpec()) as box:
+    print(box.tier, len(box.describe()["stronger_missing"]), box.run(Job({"role": "script", "code": CODE})).output.split())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become nobody")
+def test_the_same_holds_where_user_namespaces_are_refused() -> None:
+    done = run_as_nobody("-c", f"CODE = {REFUSED!r}\n{NO_USER_NAMESPACES}")
+    assert done.stdout.strip() == f"confined 1 {['True'] * 8}", done.stderr

@@ -15,13 +15,15 @@ from distill_assets.verifiers.sandbox.exchange import clean
 MAX_SHOWN_CHARS = 300
 
 
-def values_equal(expected: object, found: object, tolerance: float = 0.0) -> bool:
+def values_equal(expected: object, found: object, tolerance: float = 0.0, is_exact: bool = False) -> bool:
     """Equality as Python has it, but that NaN equals NaN and an expected list also takes a tuple (JSON knows no tuples).
 
     Args:
-        tolerance: relative and absolute, for floats.
+        tolerance: relative and absolute, for floats. is_exact: equality as Python has it and nothing else.
     """
     try:
+        if is_exact:
+            return bool(expected == found)
         return _equal(expected, found, tolerance)
     except (ArithmeticError, ValueError, TypeError, RecursionError):
         return False

@@ -15,6 +15,7 @@ import builtins
 import json
 from typing import NamedTuple
 
+from distill_assets.verifiers.python.literal import read_literal_calls
 from distill_assets.verifiers.sandbox.codec import CannotCross, from_json
 
 MAX_CASES = 5000
@@ -36,6 +37,7 @@ class Gold(NamedTuple):
     tests: str = ""
     programs: tuple[tuple[str, str], ...] = ()
     tolerance: float = 0.0
+    is_exact: bool = False  # expected values are Python's, not JSON's
 
 
 class GoldError(ValueError):
@@ -51,7 +53,7 @@ def read_gold(text: str) -> Gold:
     try:
         found = json.loads(text)
     except ValueError:
-        return Gold(entry=_entry_of_tests(text), tests=text)
+        return _from_tests(text, _entry_of_tests(text))
     except RecursionError:
         raise GoldError("nested too deeply") from None
     try:
@@ -67,13 +69,20 @@ def _from_object(found: dict) -> Gold:
     if entry is not None and not all(part.isidentifier() for part in entry.split(".")):
         raise GoldError(f"entry {entry!r} is no name")
     if "tests" in found:
-        return Gold(entry or _entry_of_tests(found["tests"]), tests=found["tests"])
+        return _from_tests(found["tests"], entry or _entry_of_tests(found["tests"]))
     cases = found.get("cases")
     if not isinstance(cases, list) or not 0 < len(cases) <= MAX_CASES:
         raise GoldError(f"neither 'tests' nor 1 to {MAX_CASES} 'cases'")
     if entry is None:
         return Gold(None, programs=tuple((str(case.get("stdin", "")), str(case["stdout"])) for case in cases))
     return Gold(entry, calls=tuple(_read_call(case) for case in cases), tolerance=float(found.get("tolerance", 0)))
+
+
+def _from_tests(source: str, entry: str | None) -> Gold:
+    calls = read_literal_calls(source, entry) if entry else ()
+    if calls:
+        return Gold(entry, calls=tuple(Call(call.message, call.expected, None) for call in calls), is_exact=True)
+    return Gold(entry, tests=source)
 
 
 def _read_call(case: dict) -> Call:

@@ -86,7 +86,7 @@ class PythonVerifier:
         if failure:
             return failure
         for place, call in enumerate(gold.calls):
-            failure = _judge_call(run, place, call, gold.tolerance)
+            failure = _judge_call(run, place, call, gold)
             if failure:
                 return failure
         if run.ending != "ended" or run.status or len(run.frames) != len(gold.calls) or not run.is_whole:
@@ -126,7 +126,7 @@ def _judge_tests(said: dict, candidate: Run, tester: Run) -> Verdict:
     return _passed(f"the tests pass ({calls} calls)", tester)
 
 
-def _judge_call(run: Run, place: int, call: Call, tolerance: float) -> Verdict | None:
+def _judge_call(run: Run, place: int, call: Call, gold: Gold) -> Verdict | None:
     """A failed verdict for one call, or None when it agrees."""
     evidence: dict[str, object] = {"case": place, "args": show(call.message[0])}
     if place >= len(run.frames):
@@ -142,7 +142,7 @@ def _judge_call(run: Run, place: int, call: Call, tolerance: float) -> Verdict |
         found = from_json(reply["value"])
     except (ValueError, RecursionError, TypeError, KeyError, ArithmeticError, AttributeError, CannotCross):
         return _failed("invalid reply", f"what came for case {place + 1} is no value", evidence)
-    if call.raises is None and values_equal(call.expected, found, tolerance):
+    if call.raises is None and values_equal(call.expected, found, gold.tolerance, gold.is_exact):
         return None
     wanted = f"raises {call.raises}" if call.raises else show(call.expected)
     return _failed("wrong answer", f"case {place + 1} differs", {**evidence, "expected": wanted, "found": show(found)})
