@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (reasonings read best one a line)
 """Reasonings: sums, queries within, and what is said of the final query; unknown words prove nothing."""
 
 from __future__ import annotations
@@ -22,6 +23,137 @@ REVENUE = (
     " WHERE o.status = 'delivered' AND EXTRACT(YEAR FROM o.placed_at) = 2024 AND o.total > 20"
     " GROUP BY c.id, c.name HAVING COUNT(*) >= 3 ORDER BY revenue DESC, c.name LIMIT 5"
 )
+
+
+OTHER_WORDS = [
+    (
+        "The user wants the number of orders per city in 2023, so we group orders by city and count. We filter on the year of the order date.",
+        "SELECT city, COUNT(*) FROM orders WHERE year(order_date) = 2023 GROUP BY city",
+    ),
+    (
+        "To get the cheapest product I look for the minimum price. I order by price and take the first row.",
+        "SELECT name FROM products ORDER BY price LIMIT 1",
+    ),
+    (
+        "We need the most recent order for each customer. Use a window function ordering by order_date descending, keep row number 1.",
+        "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY customer_id ORDER BY order_date DESC) AS rn FROM orders) WHERE rn = 1",
+    ),
+    (
+        "Total revenue = quantity * unit_price summed over lines. Join order_lines to products on product_id. Group by products.category. Sort by the total in descending order.",
+        "SELECT p.category, SUM(l.quantity * p.unit_price) AS total FROM order_lines l JOIN products p ON l.product_id = p.id GROUP BY p.category ORDER BY total DESC",
+    ),
+    (
+        "Customers who never ordered: keep customers whose id is not in orders. Use NOT EXISTS.",
+        "SELECT name FROM customers c WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = c.id)",
+    ),
+    (
+        "Count distinct customers: COUNT(DISTINCT customer_id). Filter with status = 'paid'.",
+        "SELECT COUNT(DISTINCT customer_id) FROM orders WHERE status = 'paid'",
+    ),
+    (
+        "The average order value is SUM(total) / COUNT(*). So compute the average of total.",
+        "SELECT SUM(total) / COUNT(*) FROM orders",
+    ),
+    (
+        "Find patients older than 60, i.e. born before 1965-01-01. Select their names.",
+        "SELECT name FROM patients WHERE birth_date < '1965-01-01'",
+    ),
+    (
+        "I take the top 3 doctors by number of visits: group by doctor, count visits, order by count desc, limit 3.",
+        "SELECT d.name FROM visits v JOIN doctors d ON d.id = v.doctor_id GROUP BY d.id, d.name ORDER BY COUNT(*) DESC LIMIT 3",
+    ),
+    (
+        "Step 1: filter trips with distance > 5. Step 2: compute average minutes. Step 3: return the average.",
+        "SELECT AVG(minutes) FROM trips WHERE distance > 5",
+    ),
+    (
+        "We compare each product's price with the average price, computed with a subquery: SELECT AVG(price) FROM products. Then return products above it.",
+        "SELECT name FROM products WHERE price > (SELECT AVG(price) FROM products)",
+    ),
+    (
+        "Orders between January and March 2024: order_date >= '2024-01-01' AND order_date < '2024-04-01'. Count them.",
+        "SELECT COUNT(*) FROM orders WHERE order_date BETWEEN '2024-01-01' AND '2024-03-31'",
+    ),
+    (
+        "Sum the amounts; NULL amounts are ignored by SUM. There is no need to filter on amount IS NOT NULL.",
+        "SELECT SUM(amount) FROM payments",
+    ),
+    (
+        "Return the city with the highest number of stations. Group by city, order by COUNT(*) desc, limit to 1.",
+        "SELECT city FROM stations GROUP BY city ORDER BY COUNT(*) DESC LIMIT 1",
+    ),
+    (
+        "For every category, list the maximum and minimum price. MAX(price), MIN(price), GROUP BY category.",
+        "SELECT category, MAX(price), MIN(price) FROM products GROUP BY category",
+    ),
+    (
+        "The status column has values 'open', 'closed'. We want closed ones, so status = 'closed'.",
+        "SELECT COUNT(*) FROM tickets WHERE status = 'closed'",
+    ),
+    (
+        "We want tickets that are open or pending: status = 'open' OR status = 'pending'.",
+        "SELECT COUNT(*) FROM tickets WHERE status IN ('open', 'pending')",
+    ),
+    ("Only bikes that are not electric: is_electric = false.", "SELECT name FROM bikes WHERE NOT is_electric"),
+    (
+        "Return name and email of customers from Spain sorted alphabetically by name.",
+        "SELECT name, email FROM customers WHERE country = 'Spain' ORDER BY name",
+    ),
+    (
+        "Order dates come from orders.order_date. Rank customers by total spent.",
+        "SELECT c.name FROM customers c JOIN orders o ON o.customer_id = c.id WHERE o.order_date >= '2024-01-01' GROUP BY c.name ORDER BY SUM(o.total) DESC",
+    ),
+    (
+        "We count the rows per month using date_trunc('month', placed_at), ordered chronologically.",
+        "SELECT date_trunc('month', placed_at) AS m, COUNT(*) FROM orders GROUP BY 1 ORDER BY 1",
+    ),
+    (
+        "The percentage is 100.0 * COUNT(CASE WHEN late THEN 1 END) / COUNT(*).",
+        "SELECT 100.0 * SUM(CASE WHEN late THEN 1 ELSE 0 END) / COUNT(*) FROM deliveries",
+    ),
+    (
+        "Each doctor may have zero visits, so use a LEFT JOIN and count visits.id. Keep doctors with fewer than 2 visits: HAVING COUNT(v.id) < 2.",
+        "SELECT d.name FROM doctors d LEFT JOIN visits v ON v.doctor_id = d.id GROUP BY d.id, d.name HAVING COUNT(v.id) <= 1",
+    ),
+    (
+        "Find the largest order: take the maximum total. Return that order's id.",
+        "SELECT id FROM orders ORDER BY total DESC LIMIT 1",
+    ),
+    (
+        "First, get the average salary; then select employees with salary > average. Return names.",
+        "SELECT name FROM employees WHERE salary > (SELECT AVG(salary) FROM employees)",
+    ),
+    ("Select product names whose stock is 0. Return the name only.", "SELECT name FROM products WHERE stock = 0"),
+    ("Show the first 10 customers by signup date, oldest first.", "SELECT name FROM customers ORDER BY signup_date LIMIT 10"),
+    (
+        "Show the newest 10 customers: sort by signup_date, newest first. Return 10.",
+        "SELECT name FROM customers ORDER BY signup_date DESC LIMIT 10",
+    ),
+    (
+        "Prices above 100: price > 100. Count them all. For comparison, price > 50 holds for many more.",
+        "SELECT COUNT(*) FROM products WHERE price > 100",
+    ),
+    (
+        "Get the total of each customer's payments and return the customer with the greatest total.",
+        "SELECT customer_id FROM payments GROUP BY customer_id ORDER BY SUM(amount) DESC LIMIT 1",
+    ),
+    ("Count the different cities in customers.", "SELECT COUNT(DISTINCT city) FROM customers"),
+    ("Group the rows by year(joined) and count each group.", "SELECT year(joined), COUNT(*) FROM riders GROUP BY year(joined)"),
+    ("Return the difference between the highest and lowest fee.", "SELECT MAX(fee) - MIN(fee) FROM visits"),
+    ("Filter the ones with name starting with A: name LIKE 'A%'.", "SELECT name FROM riders WHERE name LIKE 'A%'"),
+    (
+        "We use COALESCE(discount, 0) so that missing discounts count as zero, and average them.",
+        "SELECT AVG(COALESCE(discount, 0)) FROM orders",
+    ),
+    (
+        "Take the largest order total per customer and keep those over 500.",
+        "SELECT customer_id FROM orders GROUP BY customer_id HAVING MAX(total) > 500",
+    ),
+    (
+        "Select the top 5 products. Group by product and sum quantity. Sort descending.",
+        "SELECT product_id, SUM(quantity) AS q FROM order_lines GROUP BY product_id ORDER BY q DESC LIMIT 5",
+    ),
+]
 
 
 def judge(trace: str, sql: str = REVENUE) -> str:
@@ -54,6 +186,11 @@ def judge(trace: str, sql: str = REVENUE) -> str:
 )  # fmt: skip
 def test_right_reasonings_in_many_wordings(trace: str) -> None:
     assert judge(trace) == "passed"
+
+
+@pytest.mark.parametrize(("trace", "sql"), OTHER_WORDS)
+def test_right_reasonings_of_other_queries(trace: str, sql: str) -> None:
+    assert judge(trace, sql) != "failed"
 
 
 @pytest.mark.parametrize(
