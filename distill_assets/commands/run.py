@@ -127,10 +127,12 @@ def plan_wave(
     """
     stale = again | {key for key in wanted if find_causes(instance, graph, key)}
     missing = {key for key in stale if instance.get_latest_materialization_event(key) is None}
+    # What stands between two stale assets is fresh only until the upper one is rebuilt.
+    above = {key: graph.get_ancestor_asset_keys(key) for key in graph.toposorted_asset_keys}
+    unsettled = stale | {key for key in wanted if above[key] & stale}
     wave: list[dg.AssetKey] = []
     for key in graph.toposorted_asset_keys:
-        ancestors = graph.get_ancestor_asset_keys(key)
-        if key in stale and (not ancestors & stale or (key in missing and (ancestors & stale) <= set(wave))):
+        if key in stale and (not above[key] & stale or (key in missing and (above[key] & unsettled) <= set(wave))):
             wave.append(key)
     return wave
 
