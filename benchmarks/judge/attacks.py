@@ -63,7 +63,7 @@ def run_attacks(file: Path = CORPUS, tier: str = "namespaces") -> dict[str, Any]
 
 def _warm_up(sandbox: Sandbox) -> None:
     """Start both servers of the one worker, so that later any other number of them is a finding."""
-    verdict = PythonVerifier(sandbox).verify(GOOD, '{"entry": "add", "tests": "assert add(1, 1) == 2"}')
+    verdict = PythonVerifier(sandbox).verify(GOOD, '{"entry": "add", "tests": "got = add(1, 1)\\nassert got == 2"}')
     if verdict.status != "passed":
         raise RuntimeError(f"the sandbox does not even run a good program: {verdict.reason}")
 

@@ -24,7 +24,15 @@ from distill_assets.judging import SandboxSpec
 TIERS = ("none", "limits", "confined", "namespaces")
 OWN_PACKAGE = Path(__file__).resolve().parents[2]
 SCRATCH_IN_NAMESPACE = "/scratch"
-SHARED_DATA = ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/etc/localtime", "/dev/urandom", "/dev/random", "/dev/zero")
+SHARED_DATA = (
+    "/etc/ld.so.cache",
+    "/usr/share/zoneinfo",
+    "/usr/lib/locale",
+    "/etc/localtime",
+    "/dev/urandom",
+    "/dev/random",
+    "/dev/zero",
+)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 # Where a privileged user starts bubblewrap, the server changes to a user of its own by these and then drops them.
 KEPT_AT_START = ("CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_DAC_READ_SEARCH")
@@ -135,7 +143,7 @@ def plan_start(tier: str, limits: Limits, control: int) -> Start:
 
 def _environment(scratch: str) -> dict[str, str]:
     return {
-        "LANG": "C.UTF-8", "TZ": "UTC", "HOME": scratch, "TMPDIR": scratch, "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "2",
+        "LANG": "C.UTF-8", "TZ": "UTC", "USER": "sandbox", "HOME": scratch, "TMPDIR": scratch, "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "2",
         "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1",
     }  # fmt: skip
 

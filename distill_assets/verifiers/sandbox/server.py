@@ -46,7 +46,7 @@ NOTIFY_RECEIVE, NOTIFY_SEND = 0xC0502100, 0xC0182101  # ioctls of seccomp's list
 NOTIFY_CONTINUE = 1
 ENOSPC = 28
 MAX_NOTICES = 20_000
-THREAD_STACK_BYTES = 4 << 20
+THREAD_STACK_BYTES = 2 << 20
 
 
 def load(name: str) -> object:
