@@ -55,13 +55,13 @@ class Judged(NamedTuple):
 
 
 @contextmanager
-def open_world() -> Iterator[World]:
+def open_world(n_fillings: int = N_FILLINGS) -> Iterator[World]:
     """Build the built-in recipe's databases with all fillings, and the Python sandbox where there is one."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files: dict[str, list[Path]] = {}
         for script in sorted((built_in_recipe("text_to_sql") / "databases").glob("*.sql")):
-            files[script.stem] = [folder / f"{script.stem}.{i}.duckdb" for i in range(N_FILLINGS)]
+            files[script.stem] = [folder / f"{script.stem}.{i}.duckdb" for i in range(n_fillings)]
             build_database(script, files[script.stem][0])
             for seed, target in enumerate(files[script.stem][1:], 1):
                 refill_database(files[script.stem][0], target, seed)
@@ -70,7 +70,7 @@ def open_world() -> Iterator[World]:
         )
         make = get_verifier("sql")
         verifiers = {("sql", name): make(runner, [f"{name}#{i}" for i in range(N_INSTANCES)]) for name in files}
-        truths = {name: make(runner, [f"{name}#{i}" for i in range(N_FILLINGS)]) for name in files}
+        truths = {name: make(runner, [f"{name}#{i}" for i in range(n_fillings)]) for name in files}
         if "python" in VERIFIERS:
             from distill_assets.verifiers.sandbox.box import Sandbox
 
@@ -78,10 +78,10 @@ def open_world() -> Iterator[World]:
         yield World({name: read_schema(name, some[0]) for name, some in files.items()}, verifiers, truths)
 
 
-def measure(n_samples: int = N_SAMPLES, seed: int = SEED) -> dict[str, object]:
+def measure(n_samples: int = N_SAMPLES, seed: int = SEED, n_fillings: int = N_FILLINGS) -> dict[str, object]:
     """Judge about `n_samples` planted samples and return the figures."""
     seconds: dict[str, float] = defaultdict(float)
-    with open_world() as world:
+    with open_world(n_fillings) as world:
         plants = [plant for plant in make_plants(world.schemas, n_samples, seed) if (plant.task, plant.database) in world.verifiers]
         judged = [_judge(plant, world, seconds) for plant in plants]
     changing = [one for one in judged if one.changes_result]

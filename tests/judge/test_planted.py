@@ -21,7 +21,7 @@ def test_each_template_is_off_by_one_in_every_wrong_form():
 
 
 def test_samples_are_as_many_as_wanted_and_the_same_each_time():
-    with open_world() as world:
+    with open_world(n_fillings=2) as world:
         plants = make_plants(world.schemas, 80, 3)
         assert plants == make_plants(world.schemas, 80, 3) != make_plants(world.schemas, 80, 4)
     assert {kind: sum(plant.kind == kind for plant in plants) for kind in SHARES} == {k: round(80 * v) for k, v in SHARES.items()}
@@ -30,7 +30,7 @@ def test_samples_are_as_many_as_wanted_and_the_same_each_time():
 
 @pytest.mark.slow
 def test_figures_of_a_few_samples():
-    figures = measure(160, 5)
+    figures = measure(160, 5, n_fillings=3)
     recall = figures["recall_by_kind"]
     assert set(recall) == set(SHARES) - {"clean", "clean_python"} and all(set(row) == set(LAYERS) for row in recall.values())
     assert figures["result_changing_recall"] >= 0.95 and figures["n_result_changing"] > 60

@@ -17,7 +17,7 @@ _LINES = re.compile(r"\n+(?:[ \t]*[-*•][ \t]+)?")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"'(])")
 _CODE = re.compile(r"```(?:\w*\n)?(.*?)(?:```|\Z)|`([^`\n]+)`", re.DOTALL)
 _BARE_QUERY = re.compile(
-    r"(?:\A|(?<=[\s:]))((?:SELECT|WITH)\s[^;]{1,2000}?\bFROM\b[^;]{1,2000}?)(?=;|\.\s|\.\Z|\n\s*\n|\Z)", re.DOTALL
+    r"(?:\A|(?<=[\s:]))((?:SELECT|WITH)\s(?:(?!\bFROM\b)[^;]){1,2000}\bFROM\b[^;]{1,2000}?)(?=;|\.\s|\.\Z|\n\s*\n|\Z)", re.DOTALL
 )
 _ABBREVIATIONS = ("Dr.", "Mr.", "Mrs.", "Ms.", "St.", "e.g.", "i.e.", "vs.", "No.", "Prof.", "approx.", "etc.")
 
