@@ -218,10 +218,42 @@ def test_queries_run_confined_and_say_so(instances: dict[str, list[Path]], tier:
         assert own.tier == tier and own.describe()["tier"] == tier
         assert own.run("shop", "SELECT COUNT(*) FROM customers").rows == ((42,),)
         assert own.run("clinic", "SELECT TIMESTAMPTZ '2024-01-01 00:00:00+02'").rows == (("2023-12-31T22:00:00+00:00",),)
-        child = next(pid for pid in _family(own._child.pid) if _is_worker(pid))
+        child = [pid for pid in _family(own._child.pid) if _is_worker(pid)][-1]
         status = Path(f"/proc/{child}/status").read_text()
         assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status and len(list(Path(f"/proc/{child}/task").iterdir())) == 1
         assert "CapEff:\t0000000000000000" in status or "CapEff:\t0000000000000004" in status  # reading at most
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_endless_query_ends_with_its_deadline_and_with_its_parent(instances: dict[str, list[Path]], tier: str) -> None:
+    with SqlRunner({"shop": instances["shop"][0]}, QueryLimits(timeout_s=DEADLINE_S), minimum=tier) as own:
+        assert own.run("shop", "SELECT 1").rows == ((1,),)
+        family = _family(own._child.pid)
+        assert own.run("shop", BOMB).failure == "timeout"
+        _wait_until_gone(family)
+    program = (
+        "import sys, threading, time\n"
+        "from pathlib import Path\n"
+        "from distill_assets.verifiers.sql.execution import QueryLimits, SqlRunner\n"
+        "with SqlRunner({'shop': Path(sys.argv[1])}, QueryLimits(timeout_s=300), minimum=sys.argv[2]) as own:\n"
+        "    own.run('shop', 'SELECT 1')\n"
+        "    print(own.pid, flush=True)\n"
+        "    own.run('shop', sys.argv[3])\n"
+    )
+    command = [sys.executable, "-c", program, str(instances["shop"][0]), tier, BOMB]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        family = _family(int(parent.stdout.readline()))
+        time.sleep(0.5)
+        parent.kill()
+    _wait_until_gone(family)
+
+
+def _wait_until_gone(family: list[int]) -> None:
+    for _ in range(200):
+        if not any(_is_alive(pid) for pid in family):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{sum(map(_is_alive, family))} of {len(family)} processes outlived it by 10 s")
 
 
 def _family(pid: int) -> list[int]:

@@ -146,16 +146,6 @@ def check_answer(generation: Generation, spec: HeuristicsSpec) -> str | None:
     return None
 
 
-def check_trace(generation: Generation, spec: HeuristicsSpec) -> str | None:
-    """The aggregates that the reasoning names in capitals are those of the query."""
-    trace, sql = generation.trace, generation.answer
-    pattern = r"\b(COUNT|SUM|AVG|MIN|MAX)\b"
-    said, done = set(re.findall(pattern, trace)), set(re.findall(pattern, sql.upper()))
-    if said and said != done:
-        return f"the reasoning speaks of {'/'.join(sorted(said))}, the query of {'/'.join(sorted(done)) or 'no aggregate'}"
-    return None
-
-
 SQL_RULES: dict[str, Rule] = {
     "no_leak": check_no_leak,
     "literals_named": check_literals,
@@ -164,5 +154,4 @@ SQL_RULES: dict[str, Rule] = {
     "rank_agrees": check_rank,
     "negation_agrees": check_negation,
     "answer_is_open": check_answer,
-    "trace_agrees": check_trace,
 }

@@ -19,6 +19,7 @@ import json
 import math
 import os
 import resource
+import select
 import signal
 import sys
 from datetime import date, time
@@ -53,7 +54,10 @@ SETTINGS = {
 
 def main() -> None:
     """Serve requests until stdin closes."""
-    _die_with_parent(int(sys.argv[1]))
+    if sys.argv[1] == "0":
+        _leave_a_guard()
+    else:
+        _die_with_parent(int(sys.argv[1]))
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
@@ -74,8 +78,23 @@ def main() -> None:
 def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent and os.getppid() != parent:
+    if os.getppid() != parent:
         sys.exit("the parent ended before the worker began")
+
+
+def _leave_a_guard() -> None:
+    """In namespaces, go on as a child of this process, which ends when the other end of stdin is closed, and all here with it.
+
+    The kernel's signal at a parent's death does not reach a process that has become another user.
+    """
+    worker = os.fork()
+    if worker == 0:
+        return
+    poll = select.poll()
+    poll.register(0, 0)  # tells of a hang-up, not of requests
+    poll.register(os.pidfd_open(worker), select.POLLIN)
+    poll.poll()
+    os._exit(0)
 
 
 def _limit_process(memory_mb: int) -> None:

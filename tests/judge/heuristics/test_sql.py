@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from distill_assets.judge.heuristics import RULES, Generation
-from distill_assets.judge.heuristics.sql import check_aggregate, check_literals, check_no_leak, check_trace
+from distill_assets.judge.heuristics.sql import check_aggregate, check_literals, check_no_leak
 from distill_assets.judging import HeuristicsSpec
 
 SPEC = HeuristicsSpec()
@@ -71,18 +71,6 @@ def test_literals_that_it_does_not_name(question: str, sql: str, words: str):
 )  # fmt: skip
 def test_the_aggregate_that_the_question_names(question: str, sql: str, is_well: bool):
     assert (check_aggregate(Generation(question, "", sql), SPEC) is None) == is_well
-
-
-@pytest.mark.parametrize(
-    ("trace", "sql", "is_well"),
-    [
-        ("COUNT the orders", "select count(*) from o", True), ("COUNT the orders", "SELECT SUM(x) FROM o", False),
-        ("take the MAX", "SELECT x", False), ("count them", "SELECT MAX(x)", True), ("", "SELECT MAX(x)", True),
-        ("COUNT and SUM", "SELECT COUNT(*), SUM(x)", True), ("COUNT and SUM", "SELECT COUNT(*)", False),
-    ],
-)  # fmt: skip
-def test_the_reasoning_speaks_of_the_querys_aggregates(trace: str, sql: str, is_well: bool):
-    assert (check_trace(Generation("", trace, sql), SPEC) is None) == is_well
 
 
 @pytest.mark.parametrize(
