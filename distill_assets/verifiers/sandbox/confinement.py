@@ -153,6 +153,11 @@ def leave_root(owned: Iterable[str] = ()) -> bool:
     return True
 
 
+def drop_capabilities() -> None:
+    """Give up every capability and stay the same user, whom the parent may signal without one."""
+    _keep_capabilities(0)
+
+
 def _keep_capabilities(bits: int) -> None:
     header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
     now = ctypes.create_string_buffer(24)

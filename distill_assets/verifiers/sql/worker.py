@@ -122,7 +122,8 @@ def _confine(spec: dict) -> dict:
         if len(list(Path("/proc/self/task").iterdir())) != 1:
             raise OSError("DuckDB has started threads, which would stay unconfined")
         ruleset = confinement.build_ruleset([*spec["whole"], *spec["databases"].values()], spec["names"])
-        confinement.leave_root()
+        # Inside bubblewrap the same user stays: bubblewrap has no right to end another's process when it is ended itself.
+        confinement.leave_root() if int(sys.argv[1]) else confinement.drop_capabilities()
         confinement.end_with_parent()  # again: a change of user makes the kernel forget it
         confinement.forbid_privileges()
         confinement.restrict(ruleset)
