@@ -156,6 +156,7 @@ VERDICTS = TableSpec(
         "evidence": Field(S, "what it was found by, as JSON", nullable=True),
         "judge_key": Field(S, "content id of all that decides this generation's verdicts"),
     },
+    unversioned=("evidence",),  # a database's words on a failure can hold sizes and times
 )
 
 SAMPLE_STATES = ("accepted", "rejected", "unscored")
