@@ -112,7 +112,9 @@ def test_a_run_waits_green_and_the_sensor_starts_the_one_that_goes_on(
     assert hostile.stats()["billed"] == N
 
     job = build_definitions([batched]).resolve_job_def(find_batch_sensor(batched).job_name)
-    below = {asset_key("choir", name) for name in ("verdicts", "judged_samples")}  # training takes longer than a test should
+    below = {
+        asset_key("choir", name) for name in ("verdicts", "judge_calibration", "judged_samples")
+    }  # training takes longer than a test should
     checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key in {RAW, *below}}
     done = job.get_subset(asset_selection={RAW, *below}, asset_check_selection=checks).execute_in_process(instance=instance)
     assert done.success and {"raw_generations", "judged_samples"} <= set(find_versions(batched, instance))

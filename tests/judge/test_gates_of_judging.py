@@ -96,19 +96,19 @@ def test_judges_that_pass_nearly_all_are_noticed(scenario: RecipeFolder, home: P
     assert any("accept_rate" in error for error in run(folder, "judged_samples"))
 
 
-def label_samples(folder: RecipeFolder, home: Path, label: str, n: int, drawn: str = "random") -> None:
+def label_samples(folder: RecipeFolder, home: Path, said: list[str], drawn: str = "random") -> None:
+    """One label a sample, on accepted samples that nobody labelled."""
     workspace = Workspace(home)
     version = find_versions(folder, open_instance())["judged_samples"]
     judged = read_table(workspace, folder.recipe.name, JUDGED_SAMPLES, version)
-    accepted = judged.filter((pl.col("judged_status") == "accepted") & pl.col("label").is_null()).sort("sample_id").head(n)
+    accepted = judged.filter((pl.col("judged_status") == "accepted") & pl.col("label").is_null()).sort("sample_id").head(len(said))
     labels = [
         Label(
             sample_id=row["sample_id"], reviewer="ann", label=label, labelled_at="2026-11-21T10:00:00Z", seen_status="accepted",
             drawn=drawn, text_id=name_text(row["question"], row["trace"], row["sql"]),
         )
-        for row in accepted.iter_rows(named=True)
+        for label, row in zip(said, accepted.iter_rows(named=True), strict=True)
     ]  # fmt: skip
-    assert len(labels) == n
     append_labels(workspace, folder.recipe.name, labels)
 
 
@@ -120,11 +120,10 @@ def test_nothing_is_trained_before_people_looked_and_their_labels_overrule(scena
     assert "training_dataset" in versions
     assert "student_checkpoint" not in versions
 
-    label_samples(folder, home, "accept", 4, drawn="chosen")  # picked by a person: says nothing of the rest
+    label_samples(folder, home, ["accept"] * 4, drawn="chosen")  # picked by a person: says nothing of the rest
     assert any("people_looked" in error for error in run(folder, "training_dataset"))
 
-    label_samples(folder, home, "accept", 3)
-    label_samples(folder, home, "reject", 1)
+    label_samples(folder, home, ["accept", "accept", "accept", "reject"])
     assert run(folder, "training_dataset") == []
     after = find_versions(folder, open_instance())
     judged = read_table(Workspace(home), folder.recipe.name, JUDGED_SAMPLES, after["judged_samples"])
@@ -136,5 +135,5 @@ def test_nothing_is_trained_before_people_looked_and_their_labels_overrule(scena
     assert after["raw_generations"] == versions["raw_generations"]
     assert after["verdicts"] == versions["verdicts"]
 
-    label_samples(folder, home, "reject", 2)
+    label_samples(folder, home, ["reject", "reject"])
     assert any("people_looked" in error for error in run(folder, "training_dataset"))
