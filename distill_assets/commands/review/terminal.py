@@ -9,6 +9,7 @@ is printed as text: no markup is read in it, and no character of it reaches the 
 from __future__ import annotations
 
 import os
+import select
 import sys
 import termios
 import tty
@@ -125,6 +126,8 @@ def with_line_buffer() -> Iterator[None]:
 
 
 def _read_pressed() -> list[str]:
+    # A library has the kernel resume a read that Ctrl-C interrupts; it never resumes a select.
+    select.select([sys.stdin], [], [])
     pressed = os.read(sys.stdin.fileno(), 64).decode("utf-8", errors="replace")
     if pressed in ("", "\x04"):
         return [""]

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -204,13 +205,15 @@ def test_ctrl_c_in_a_terminal_keeps_what_was_labelled(home: Path, judged: Recipe
     leader, follower = pty.openpty()
     command = review_command(judged, "--terminal", "--reviewer", "ann")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
-    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment) as process:
+    # Whoever runs the tests in the background has children that ignore the signal.
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment, preexec_fn=heed) as process:
         os.close(follower)
         read_until(leader, "1 of 6")
         os.write(leader, b"a")
         read_until(leader, "2 of 6")
         time.sleep(1)  # until the sample is drawn and a key is waited for
-        os.write(leader, b"\x03")
+        process.send_signal(signal.SIGINT)
         told = read_until(leader, "Labels: ")
         assert process.wait(PATIENCE_S) == 0
         os.close(leader)
