@@ -22,7 +22,7 @@ from distill_assets.verifiers.registry import Verifier
 from distill_assets.verifiers.sql.execution import SqlRunner
 from distill_assets.verifiers.steps.verify import verify_steps
 
-HEURISTICS = "heuristics@5"
+HEURISTICS = "heuristics@6"
 SQL_EXECUTION = "sql_execution@2"
 STEPS = "steps@1"
 DERIVATION = "derivation"

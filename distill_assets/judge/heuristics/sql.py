@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from distill_assets.judge.heuristics.generation import Generation, Rule
+from distill_assets.judge.heuristics.generation import Generation, Rule, drop_quoted
 from distill_assets.judging import HeuristicsSpec
 
 MONTHS = (
@@ -146,7 +146,14 @@ def check_answer(generation: Generation, spec: HeuristicsSpec) -> str | None:
     return None
 
 
+def check_reads_data(generation: Generation, spec: HeuristicsSpec) -> str | None:
+    """The query reads a table: a constant answers no question about a database."""
+    body = re.sub(r"--[^\n]*|/\*.*?\*/", " ", drop_quoted(generation.answer), flags=re.DOTALL)
+    return None if re.search(r"\bFROM\b", body, re.IGNORECASE) else "the query reads no table"
+
+
 SQL_RULES: dict[str, Rule] = {
+    "reads_data": check_reads_data,
     "no_leak": check_no_leak,
     "literals_named": check_literals,
     "aggregate_named": check_aggregate,

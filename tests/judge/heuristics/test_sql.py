@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from distill_assets.judge.heuristics import RULES, Generation
+from distill_assets.judge.critics.canaries import ATTACKS, HONEST_TRACE, WRONG_SQL
+from distill_assets.judge.heuristics import RULES, Generation, apply_rules
 from distill_assets.judge.heuristics.sql import check_aggregate, check_literals, check_no_leak
 from distill_assets.judging import HeuristicsSpec
 
@@ -134,3 +135,20 @@ def test_an_exclusion_that_only_one_side_has_is_caught(question: str, sql: str, 
 )
 def test_a_query_that_returns_what_it_filters_by_is_caught(sql: str, is_caught: bool) -> None:
     assert (RULES["answer_is_open"](Generation("which customers are students", "", sql), SPEC) is not None) == is_caught
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_well"),
+    [
+        ("SELECT 0 AS answer", False), ("SELECT 0 -- from the shop", False), ("SELECT 'from orders'", False), ("SELECT 1 /* FROM a */", False),
+        ("select count(*) from orders", True), ("WITH t AS (SELECT * FROM orders) SELECT * FROM t", True), ("FROM orders", True),
+    ],
+)  # fmt: skip
+def test_a_query_that_reads_no_table_answers_nothing(sql: str, is_well: bool):
+    assert (RULES["reads_data"](Generation("how many orders", "", sql), SPEC) is None) == is_well
+
+
+def test_every_canary_fails_a_rule_before_a_critic_is_believed():
+    for question, trace, sql in ATTACKS.values():
+        answer = Generation(f"how many orders{question}", f"{HONEST_TRACE}{trace}", f"{WRONG_SQL}{sql}")
+        assert any(problem for _, problem in apply_rules(answer, SPEC))
