@@ -1,11 +1,12 @@
 """The seam for verifiers: what one is, and the names a recipe may ask for.
 
-Belongs here: the protocol and the dict of factories. Does not belong here: any check itself. To add a
-verifier, write a factory that returns an object with `verify` and name it in VERIFIERS.
+Belongs here: the protocol and the table of verifiers. Does not belong here: any check itself. To add a
+verifier, write a class with `verify` and name it in VERIFIERS.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -35,63 +36,16 @@ class Verifier(Protocol):
         ...
 
 
-def _make_sql(*args, **kwargs) -> Verifier:
-    from distill_assets.verifiers.sql.verify import SqlVerifier
-
-    return SqlVerifier(*args, **kwargs)
-
-
-def _make_python(*args, **kwargs) -> Verifier:
-    from distill_assets.verifiers.python.verify import PythonVerifier
-
-    return PythonVerifier(*args, **kwargs)
-
-
-def _make_numeric(*args, **kwargs) -> Verifier:
-    from distill_assets.verifiers.values.numeric import NumericVerifier
-
-    return NumericVerifier(*args, **kwargs)
-
-
-def _make_math(*args, **kwargs) -> Verifier:
-    from distill_assets.verifiers.math.verify import MathVerifier
-
-    return MathVerifier(*args, **kwargs)
-
-
-def _make_json(*args, **kwargs) -> Verifier:
-    from distill_assets.verifiers.values.json_value import JsonVerifier
-
-    return JsonVerifier(*args, **kwargs)
-
-
-def _make_exact(*args, **kwargs) -> Verifier:
-    from distill_assets.verifiers.values.texts import ExactVerifier
-
-    return ExactVerifier(*args, **kwargs)
-
-
-def _make_normalized_text(*args, **kwargs) -> Verifier:
-    from distill_assets.verifiers.values.texts import NormalizedTextVerifier
-
-    return NormalizedTextVerifier(*args, **kwargs)
-
-
-def _make_choice(*args, **kwargs) -> Verifier:
-    from distill_assets.verifiers.values.choice import ChoiceVerifier
-
-    return ChoiceVerifier(*args, **kwargs)
-
-
-VERIFIERS: dict[str, Callable[..., Verifier]] = {
-    "sql": _make_sql,
-    "python": _make_python,
-    "numeric": _make_numeric,
-    "math": _make_math,
-    "json": _make_json,
-    "exact": _make_exact,
-    "normalized_text": _make_normalized_text,
-    "choice": _make_choice,
+# name -> module beneath this package and class; imported when it is asked for.
+VERIFIERS: dict[str, tuple[str, str]] = {
+    "sql": ("sql.verify", "SqlVerifier"),
+    "python": ("python.verify", "PythonVerifier"),
+    "numeric": ("values.numeric", "NumericVerifier"),
+    "math": ("math.verify", "MathVerifier"),
+    "json": ("values.json_value", "JsonVerifier"),
+    "exact": ("values.texts", "ExactVerifier"),
+    "normalized_text": ("values.texts", "NormalizedTextVerifier"),
+    "choice": ("values.choice", "ChoiceVerifier"),
 }
 
 
@@ -103,4 +57,5 @@ def get_verifier(name: str) -> Callable[..., Verifier]:
     """
     if name not in VERIFIERS:
         raise RecipeError(f"no verifier '{name}' (known: {', '.join(sorted(VERIFIERS))}). Correct it in recipe.yaml.")
-    return VERIFIERS[name]
+    module, factory = VERIFIERS[name]
+    return getattr(importlib.import_module(f"distill_assets.verifiers.{module}"), factory)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_assets.errors import RecipeError
-from distill_assets.verifiers.registry import STATUSES, VERIFIERS, get_verifier
+from distill_assets.verifiers.registry import STATUSES, get_verifier
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -21,7 +21,7 @@ JSON = st.recursive(
 @pytest.mark.parametrize("name", ["numeric", "json", "exact", "normalized_text", "choice"])
 @given(answer=st.text(), gold=st.one_of(st.none(), st.text()))
 def test_no_text_breaks_a_verifier_and_evidence_is_json(name: str, answer: str, gold: str | None):
-    verdict = VERIFIERS[name]().verify(answer, gold)
+    verdict = get_verifier(name)().verify(answer, gold)
     assert verdict.status in STATUSES and verdict.reason and (verdict.score is None) == (verdict.status == "unscored")
     json.dumps(verdict.evidence)
 

@@ -67,7 +67,6 @@ class SqlRunner:
         self._databases = {name: str(Path(path).resolve()) for name, path in databases.items()}
         self._limits = limits or QueryLimits()
         self._child: subprocess.Popen[bytes] | None = None
-        self._pending = b""
         self._lock = Lock()
         self._minimum = minimum
         self._found: dict[str, str] = {}
