@@ -11,15 +11,14 @@ import polars as pl
 
 from distill_assets.config import ThresholdSpec
 from distill_assets.reviews.measuring import measure_review
-from distill_assets.tables import JUDGED_SAMPLES, REVIEW_LABELS, TableSpec
+from distill_assets.tables import ALL_CRITICS, ANSWERED, JUDGED_SAMPLES, REVIEW_LABELS, TableSpec
 
 Read = Callable[[TableSpec], pl.DataFrame]
-ALL_CRITICS = "critics"
 
 
 def share_by_rule(verdicts: pl.DataFrame, read: Read) -> pl.DataFrame:
     """judge, criterion and the share of generations that the rule failed; whether there is an answer is no rule on it."""
-    is_rule = (pl.col("layer") == "heuristic") & (pl.col("criterion") != "answered")
+    is_rule = (pl.col("layer") == "heuristic") & (pl.col("criterion") != ANSWERED)
     return (
         verdicts.filter(is_rule & ~pl.col("is_canary"))
         .group_by("judge", "criterion")
@@ -52,8 +51,7 @@ def review_of_dataset(thresholds: ThresholdSpec) -> Callable[[pl.DataFrame, Read
     """One row: rows of the dataset, labels that are missing before it may be trained on, share of errors found by people."""
 
     def derive(dataset: pl.DataFrame, read: Read) -> pl.DataFrame:
-        judged = read(JUDGED_SAMPLES).with_columns(pl.col("judged_status").alias("sample_status"))
-        figures = measure_review(read(REVIEW_LABELS), judged)
+        figures = measure_review(read(REVIEW_LABELS), read(JUDGED_SAMPLES))
         accepted = next(stratum for stratum in figures.strata if stratum.status == "accepted")
         is_free = thresholds.review_above_rows is None or dataset.height <= thresholds.review_above_rows
         row = {

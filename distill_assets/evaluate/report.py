@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from distill_assets.evaluate.judges import judges_section
-from distill_assets.evaluate.statistics import Proportion, mcnemar, percent, wilson
+from distill_assets.evaluate.statistics import mcnemar, percent
+from distill_assets.intervals import Proportion, wilson
 
 MIN_SLICE = 20
 N_EXAMPLES = 5

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from distill_assets.intervals import wilson
 from distill_assets.reviews.drawing import STATUSES
 from distill_assets.reviews.labels import name_text
 
@@ -105,14 +106,13 @@ def measure_review(labels: pl.DataFrame, judged: pl.DataFrame) -> ReviewFigures:
     """Say how often the judges are wrong, by the randomly drawn labels.
 
     Args:
-        labels: the table review_labels. judged: judged samples (sample_id, sample_status, question, trace, sql), where
-        the status is what the judges alone said, before any person's label overruled it.
+        labels: the table review_labels. judged: judged samples (sample_id, judged_status, question, trace, sql).
     """
     random = labels.filter(pl.col("drawn") == "random")
     current = keep_current(random, judged)
-    still = judged.select("sample_id", pl.col("sample_status").alias("seen_status"))
+    still = judged.select("sample_id", pl.col("judged_status").alias("seen_status"))
     unmoved = current.join(still, on=["sample_id", "seen_status"], how="semi")
-    sizes = Counter(judged["sample_status"].to_list())
+    sizes = Counter(judged["judged_status"].to_list())
     status_of = dict(unmoved.select("sample_id", "seen_status").iter_rows())
     settled: dict[str, Counter[str]] = {status: Counter() for status in STATUSES}
     for sample_id, answer in settle_labels(unmoved).items():
@@ -125,17 +125,8 @@ def measure_review(labels: pl.DataFrame, judged: pl.DataFrame) -> ReviewFigures:
 def _measure_stratum(status: str, n_samples: int, answers: Counter[str]) -> Stratum:
     n = answers["accept"] + answers["reject"]
     n_wrong = answers[WRONG[status]] if status in WRONG else None
-    low, high = wilson_interval(n_wrong, n) if n and n_wrong is not None else (None, None)
-    frac = n_wrong / n if n and n_wrong is not None else None
+    _, _, frac, low, high = wilson(n_wrong or 0, n if n_wrong is not None else 0)
     return Stratum(status, n_samples, n, answers["accept"], answers["unsure"], n_wrong, frac, low, high)
-
-
-def wilson_interval(k: int, n: int) -> tuple[float, float]:
-    """95% score interval of `k` of `n`, by scipy (E. B. Wilson, JASA 22 (1927), 209-212)."""
-    from scipy.stats import binomtest
-
-    found = binomtest(k, n).proportion_ci(0.95, method="wilson")
-    return float(found.low), float(found.high)
 
 
 def _sum_up(strata: Sequence[Stratum], n_moved: int, n_gone: int) -> ReviewFigures:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from distill_assets.evaluate.statistics import mcnemar, wilson
+from distill_assets.evaluate.statistics import mcnemar
+from distill_assets.intervals import wilson
 
 
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from distill_assets.intervals import wilson
 from distill_assets.reviews.labels import tabulate_labels
-from distill_assets.reviews.measuring import Settled, measure_review, settle_labels, wilson_interval
+from distill_assets.reviews.measuring import Settled, measure_review, settle_labels
 from tests.reviews.world import make_label, make_samples, sample_id
 
 
@@ -75,7 +76,7 @@ def test_what_was_not_reviewed_is_unknown_and_not_0() -> None:
     only_accepted = measure_review(tabulate_labels([make_label(0)]), judged)
     assert only_accepted.strata[0].error_frac == 0 and only_accepted.error_frac is None
     nothing_rejected = measure_review(tabulate_labels([make_label(0)]), make_samples(accepted=5))
-    assert nothing_rejected.error_frac == 0 and nothing_rejected.high == pytest.approx(wilson_interval(0, 1)[1])
+    assert nothing_rejected.error_frac == 0 and nothing_rejected.high == pytest.approx(wilson(0, 1).high)
 
 
 def test_the_weighted_interval_covers_the_truth_about_as_often_as_it_says() -> None:

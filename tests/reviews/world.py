@@ -17,7 +17,14 @@ def make_samples(**counts: int) -> pl.DataFrame:
     statuses = [status for status, n in counts.items() for _ in range(n)]
     return pl.DataFrame(
         [
-            {"sample_id": sample_id(i), "sample_status": status, "question": f"question {i}", "trace": None, "sql": f"SELECT {i}"}
+            {
+                "sample_id": sample_id(i),
+                "sample_status": status,
+                "judged_status": status,
+                "question": f"question {i}",
+                "trace": None,
+                "sql": f"SELECT {i}",
+            }
             for i, status in enumerate(statuses)
         ],
         schema_overrides={"trace": pl.String},
