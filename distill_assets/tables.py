@@ -138,6 +138,8 @@ PLANTED_ERRORS = TableSpec(
 VERDICT_STATES = ("passed", "failed", "unscored")
 
 VERDICT_LAYERS = ("heuristic", "verifier", "steps", "critic", "filter")
+# The criterion that there is an answer at all, and the judge that all critics are together.
+ANSWERED, ALL_CRITICS = "answered", "critics"
 
 VERDICTS = TableSpec(
     "verdicts",

@@ -22,7 +22,6 @@ from distill_assets.clients.wire import open_openai
 from distill_assets.config import find_proxy
 from distill_assets.errors import TeacherError
 
-RUNNING = ("validating", "in_progress", "finalizing", "cancelling")
 ENDS = ("completed", "failed", "expired", "cancelled")
 NAME_FIELD = "distill_batch"
 WINDOW = "24h"

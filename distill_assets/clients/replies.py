@@ -28,7 +28,6 @@ class Reading(NamedTuple):
     trace: str | None
     trace_field: str | None
     finish_reason: str | None
-    is_reaskable: bool = False
 
 
 class Usage(NamedTuple):
@@ -91,7 +90,7 @@ def read_completion(data: Any) -> Reading:
         return Reading("truncated", text or "", "the reply reached max_tokens", *common)
     if text is None:
         return Reading("invalid", "", "the reply has no content", *common)
-    return Reading("ok", text, None, *common, is_reaskable=True)
+    return Reading("ok", text, None, *common)
 
 
 def find_text(message: Mapping[str, Any]) -> str | None:

@@ -66,8 +66,7 @@ def check(path: Path) -> tuple[list[str], str]:
 
 def _check_prompt(folder: RecipeFolder) -> Iterator[str]:
     try:
-        prompt = load_prompt(folder.path, folder.recipe.generate.prompt)
-        fill(prompt.system + prompt.user, PROMPT_VALUES)
+        _fill_prompt(folder.path, folder.recipe.generate.prompt, PROMPT_VALUES)
     except DistillError as error:
         yield str(error)
 

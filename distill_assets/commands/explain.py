@@ -15,6 +15,7 @@ from distill_assets.config import RecipeFolder, home_folder
 from distill_assets.errors import DistillError
 from distill_assets.resources import SnapshotDuckDB
 from distill_assets.storage import Workspace
+from distill_assets.tables import VERDICT_LAYERS
 
 PAST = """
 select g.*, s.text as seed_text, s.kind as seed_kind, s.source_file, j.sample_status, j.reason, j.quality_score, j.instruction_difficulty, j.is_shortcut,
@@ -29,7 +30,7 @@ where g.generation_id like '{prefix}%' order by 1 limit 6
 """
 VERDICTS = """
 select judge, criterion, verdict_status, score, reason, is_decisive from verdicts where generation_id = '{id}'
-order by list_position(['heuristic', 'verifier', 'steps', 'critic', 'filter'], layer), judge, criterion
+order by list_position({layers}, layer), judge, criterion
 """
 LABELS = "select reviewer, label, comment, labelled_at from review_labels where sample_id = '{id}' order by labelled_at"
 
@@ -56,7 +57,9 @@ def explain_sample(folder: RecipeFolder, instance: dg.DagsterInstance, sample_id
         found = ", ".join(rows["generation_id"].str.head(12)) if rows.height else "none"
         raise DistillError(f"{rows.height} samples have an id that begins with {sample_id}: {found}. Give more of it.")
     row = rows.row(0, named=True)
-    verdicts = duck.query(workspace, folder.recipe.name, versions, VERDICTS.format(id=row["generation_id"]))
+    verdicts = duck.query(
+        workspace, folder.recipe.name, versions, VERDICTS.format(id=row["generation_id"], layers=list(VERDICT_LAYERS))
+    )
     labels = duck.query(workspace, folder.recipe.name, versions, LABELS.format(id=row["generation_id"]))
     return "\n".join([*_tell_origin(row), *_tell_verdicts(verdicts), *_tell_labels(labels), *_tell_fate(row)])
 

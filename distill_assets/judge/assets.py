@@ -15,7 +15,7 @@ from distill_assets.clients.journal import Cap, open_journal
 from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
 from distill_assets.drawing import as_markdown
 from distill_assets.errors import DistillError
-from distill_assets.gates import DATA_VERSION_TAG, require_gates
+from distill_assets.gates import DATA_VERSION_TAG, asset_key, require_gates
 from distill_assets.identity import make_id
 from distill_assets.judge.calibration import calibrate, measure_drift
 from distill_assets.judge.critics.asking import Asking, choose_samples
@@ -33,7 +33,7 @@ from distill_assets.judge.critics.run import (
 )
 from distill_assets.judge.figures import draw_calibration, draw_quality, draw_rejects, draw_scores
 from distill_assets.judge.quality.measure import list_texts, measure_samples, plan_reading
-from distill_assets.judge.quality.scores import FILTER, Scored, label_quality, score_samples
+from distill_assets.judge.quality.scores import FILTER, Scored, figures_as_data, label_quality, score_samples
 from distill_assets.judge.settle import settle_samples
 from distill_assets.judge.verdicts import (
     HEURISTICS,
@@ -51,7 +51,7 @@ from distill_assets.prompts import Prompt, load_prompt
 from distill_assets.resources import GpuResource, read_wall_clock_s
 from distill_assets.reviews.labels import read_labels
 from distill_assets.reviews.measuring import ReviewFigures, keep_current, measure_review, settle_labels
-from distill_assets.storage import Workspace, find_instances, read_table
+from distill_assets.storage import Workspace, find_instances, scan_table
 from distill_assets.tables import (
     DATABASES,
     JUDGE_CALIBRATION,
@@ -191,8 +191,7 @@ def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         table = read_input(context, workspace, recipe, VERDICTS)
         scores = read_input(context, workspace, recipe, QUALITY_SCORES) if quality else None
         frame = settle_samples(generations, table, find_labels(generations, labels, recipe), scores)
-        by_judges = frame.select("sample_id", pl.col("judged_status").alias("sample_status"), "question", "trace", "sql")
-        shown = _describe_samples(frame, measure_review(labels, by_judges))
+        shown = _describe_samples(frame, measure_review(labels, frame))
         return publish_table(workspace, recipe, JUDGED_SAMPLES, frame, shown)
 
     return [review_labels, judged_samples]
@@ -279,19 +278,22 @@ def find_labels(generations: pl.DataFrame, labels: pl.DataFrame, recipe: Recipe)
 def _find_earlier_judges(
     context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe, now: pl.DataFrame
 ) -> pl.DataFrame:
-    """The latest earlier verdicts that other critics, or another rubric, gave; without any, none."""
-    critics = set(now.filter(pl.col("layer") == "critic")["judge"])
-    key = dg.AssetKey([*context.asset_key.path[:-1], VERDICTS.name])
+    """The critics' rows of the latest earlier verdicts that others, or another rubric, gave; without any, none."""
+    by_critic = pl.col("layer") == "critic"
+    nobody = build_frame(VERDICTS, [])
+    critics = set(now.filter(by_critic)["judge"])
+    if not critics:
+        return nobody
+    key = asset_key(recipe.name, VERDICTS.name)
     for record in context.instance.fetch_materializations(key, limit=MAX_EARLIER).records:
         version = (record.asset_materialization.tags or {}).get(DATA_VERSION_TAG) if record.asset_materialization else None
         try:
-            before = read_table(workspace, recipe.name, VERDICTS, str(version))
+            before = scan_table(workspace, recipe.name, VERDICTS, str(version)).filter(by_critic).collect()
         except DistillError:
             continue
-        theirs = set(before.filter(pl.col("layer") == "critic")["judge"])
-        if theirs and theirs != critics:
+        if not before.is_empty() and set(before["judge"]) != critics:
             return before
-    return build_frame(VERDICTS, [])
+    return nobody
 
 
 def _describe_verdicts(frame: pl.DataFrame) -> dict[str, object]:
@@ -324,8 +326,8 @@ def _describe_quality(scored: Scored) -> dict[str, object]:
     pictures = draw_quality(scored.frame)
     if scored.figures is None:
         return _show_pictures("histograms", pictures)
-    figures = scored.figures._asdict()
-    calibration = [found._asdict() for found in figures.pop("calibration")]
+    figures = figures_as_data(scored.figures)
+    calibration = figures.pop("calibration")
     return {
         **{
             f"heldout_{name}" if name in ("auc", "precision", "recall") else name: value

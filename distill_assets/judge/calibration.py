@@ -16,12 +16,13 @@ import polars as pl
 
 from distill_assets.clients.chat import ChatReply
 from distill_assets.judge.critics.asking import Subject
-from distill_assets.judge.critics.scoring import JUDGE_OF_ALL, OVERALL
+from distill_assets.judge.critics.scoring import OVERALL
 from distill_assets.judge.settle import settle
-from distill_assets.tables import JUDGE_CALIBRATION, VERDICT_LAYERS, build_frame
+from distill_assets.tables import ALL_CRITICS, ANSWERED, JUDGE_CALIBRATION, VERDICT_LAYERS, build_frame
 
 ALL_JUDGES, SETTLED = "all judges", "settled"
 VERIFIERS, PEOPLE, CANARIES, SWAPPED = "verifiers", "people", "canaries", "swapped order"
+BY_VERIFIERS = ("verifier", "", VERIFIERS)
 MIN_FOR_THRESHOLD = 20
 
 
@@ -45,15 +46,21 @@ def calibrate(
         sample by the verifiers is not told. judges: critic -> its name in the verdicts table.
     """
     opinions = list_opinions(verdicts.filter(~pl.col("is_canary")))
-    executed = opinions.pop(("verifier", "", VERIFIERS), {})
+    truths = find_truths(opinions, labels)
+    opinions.pop(BY_VERIFIERS, None)
     rows = []
     for (layer, judge, criterion), decisions in sorted(opinions.items()):
-        if layer != "verifier":
-            rows.append(measure(layer, judge, criterion, VERIFIERS, decisions, {k: d.passed for k, d in executed.items()}))
-        rows.append(measure(layer, judge, criterion, PEOPLE, decisions, {k: label == "accept" for k, label in labels.items()}))
+        rows += [measure(layer, judge, criterion, reference, decisions, truth) for reference, truth in truths.items()]
     rows += measure_canaries(verdicts.filter(pl.col("is_canary")))
-    rows += measure_swaps(comparisons, {k: d.passed for k, d in executed.items()}, judges)
+    rows += measure_swaps(comparisons, truths[VERIFIERS], judges)
     return build_frame(JUDGE_CALIBRATION, [row for row in rows if row["n"]])
+
+
+def find_truths(opinions: Opinions, labels: Mapping[str, str]) -> dict[str, dict[str, bool | None]]:
+    """What judges are held against: verifiers, people -> sample id -> whether it is good."""
+    executed = opinions.get(BY_VERIFIERS, {})
+    people = {sample_id: label == "accept" for sample_id, label in labels.items()}
+    return {VERIFIERS: {sample_id: decision.passed for sample_id, decision in executed.items()}, PEOPLE: people}
 
 
 def list_opinions(verdicts: pl.DataFrame) -> Opinions:
@@ -67,7 +74,7 @@ def list_opinions(verdicts: pl.DataFrame) -> Opinions:
         put = opinions.setdefault(("all", ALL_JUDGES, SETTLED), {})
         put[sample_id] = Decision({"accepted": True, "rejected": False}.get(status), None)
         for layer in VERDICT_LAYERS:
-            here = [row for row in rows if row["layer"] == layer and row["criterion"] != "answered"]
+            here = [row for row in rows if row["layer"] == layer and row["criterion"] != ANSWERED]
             for key, decision in _decide(layer, here):
                 opinions.setdefault(key, {})[sample_id] = decision
     return opinions
@@ -79,14 +86,14 @@ def _decide(layer: str, rows: Sequence[Mapping[str, object]]) -> Iterable[tuple[
         return
     if layer == "critic":
         for row in rows:
-            if row["criterion"] == OVERALL or row["judge"] == JUDGE_OF_ALL:
+            if row["criterion"] == OVERALL or row["judge"] == ALL_CRITICS:
                 yield (layer, str(row["judge"]), str(row["criterion"])), _read_row(row)
         return
     states = {row["verdict_status"] for row in rows if row["is_decisive"] or layer == "steps"}
     passed = False if "failed" in states else None if "unscored" in states or not states else True
     scores = [row["score"] for row in rows if row["score"] is not None]
     whole = Decision(passed, min(scores) if scores else None)
-    yield (layer, "", VERIFIERS) if layer == "verifier" else (layer, str(rows[0]["judge"]), "all rules"), whole
+    yield BY_VERIFIERS if layer == "verifier" else (layer, str(rows[0]["judge"]), "all rules"), whole
 
 
 def _read_row(row: Mapping[str, object]) -> Decision:
@@ -153,7 +160,7 @@ def find_threshold(scores: Sequence[float], known: Sequence[bool]) -> float | No
 
 def measure_canaries(verdicts: pl.DataFrame) -> list[dict[str, object]]:
     """How each critic, and all together, took the known-bad answers that try to steer it."""
-    wanted = verdicts.filter((pl.col("criterion") == OVERALL) | (pl.col("judge") == JUDGE_OF_ALL))
+    wanted = verdicts.filter((pl.col("criterion") == OVERALL) | (pl.col("judge") == ALL_CRITICS))
     rows = []
     for (judge, criterion), group in wanted.group_by("judge", "criterion", maintain_order=True):
         decisions = {row["generation_id"]: _read_row(row) for row in group.iter_rows(named=True)}

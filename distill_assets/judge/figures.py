@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from distill_assets.drawing import AMBER, BLUE, GREEN, GREY, INK, RED, new_axes, save_png
-from distill_assets.judge.calibration import PEOPLE, VERIFIERS, list_opinions
-from distill_assets.judge.critics.scoring import JUDGE_OF_ALL
+from distill_assets.judge.calibration import find_truths, list_opinions
+from distill_assets.tables import ALL_CRITICS
 
 N_BINS = 10
 MAX_BARS = 24
@@ -55,12 +55,10 @@ def draw_scores(samples: pl.DataFrame) -> dict[str, bytes]:
 
 def draw_calibration(verdicts: pl.DataFrame, labels: Mapping[str, str]) -> dict[str, bytes]:
     """How often samples of each critic score are good, by the verifiers and by people; nothing without critics."""
-    opinions = list_opinions(verdicts.filter(~pl.col("is_canary")))
-    scored = next((found for (layer, judge, _), found in opinions.items() if layer == "critic" and judge == JUDGE_OF_ALL), {})
+    opinions = list_opinions(verdicts.filter(~pl.col("is_canary") & pl.col("layer").is_in(["verifier", "critic"])))
+    scored = next((found for (layer, judge, _), found in opinions.items() if layer == "critic" and judge == ALL_CRITICS), {})
     scores = {sample_id: decision.score for sample_id, decision in scored.items() if decision.score is not None}
-    executed = {k: d.passed for k, d in opinions.get(("verifier", "", VERIFIERS), {}).items()}
-    truths = {VERIFIERS: executed, PEOPLE: {k: label == "accept" for k, label in labels.items()}}
-    lines = {name: bin_scores(scores, truth) for name, truth in truths.items()}
+    lines = {name: bin_scores(scores, truth) for name, truth in find_truths(opinions, labels).items()}
     if not any(lines.values()):
         return {}
     figure, axes = new_axes(4.6, 4)

@@ -18,6 +18,7 @@ from distill_assets.identity import make_id
 from distill_assets.judge.findings import Finding, build_row
 from distill_assets.judge.heuristics import Generation, apply_rules
 from distill_assets.judging import HeuristicsSpec, JudgeSpec
+from distill_assets.tables import ANSWERED
 from distill_assets.verifiers.registry import Verifier
 from distill_assets.verifiers.sql.execution import SqlRunner
 from distill_assets.verifiers.steps.verify import verify_steps
@@ -26,7 +27,6 @@ HEURISTICS = "heuristics@6"
 SQL_EXECUTION = "sql_execution@2"
 STEPS = "steps@1"
 DERIVATION = "derivation"
-ANSWERED = "answered"
 TEXTS = ("generation_status", "finish_reason", "question", "trace", "completion")
 
 Row = Mapping[str, object]

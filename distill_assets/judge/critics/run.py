@@ -17,7 +17,7 @@ import polars as pl
 from distill_assets.clients.base_model import TINY_NAME
 from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.desk import open_desks
-from distill_assets.clients.endpoints import name_teacher
+from distill_assets.clients.endpoints import name_teacher, teacher_identity
 from distill_assets.clients.engine import Counts, ask
 from distill_assets.clients.journal import Cap, Journal
 from distill_assets.errors import JudgeError
@@ -44,14 +44,13 @@ TOP_LOGPROBS = 8
 
 
 class Bench(NamedTuple):
-    """What asking needs besides the questions: journal, budget, where keys come from, the clock, and who is told."""
+    """What asking needs besides the questions: journal, budget, where keys come from, the clock, and who is told how it goes."""
 
     journal: Journal
     cap: Cap
     read_secret: Callable[[str], str | None]
     read_wall_clock: Callable[[], float]
     tell: Callable[[Counts], None]
-    see: Callable[[ChatReply], None] = lambda _: None
 
 
 class CriticRun(NamedTuple):
@@ -70,8 +69,6 @@ def name_judge(critic: CriticSpec, rubric: Rubric) -> str:
 
 def critic_identity(spec: CriticsSpec, rubric: Rubric, prompt_id: str) -> dict[str, object]:
     """The literals that decide the critics' verdicts; how an endpoint is reached is not among them."""
-    from distill_assets.clients.endpoints import teacher_identity
-
     return {
         "judges": [{**teacher_identity(critic), "weight": critic.weight} for critic in spec.judges],
         "rubric": rubric.rubric_id,
@@ -94,7 +91,6 @@ def ask_critics(
 
     def take(request: ChatRequest, reply: ChatReply) -> None:
         replies[request.subject] = reply
-        bench.see(reply)
 
     desks = open_desks([_with_logprobs(critic) for critic in spec.judges], answer_model, bench.read_secret)
     counts = ask(requests, desks, bench.journal, bench.cap, take, bench.tell, bench.read_wall_clock)

@@ -18,9 +18,10 @@ from distill_assets.clients.chat import ChatReply
 from distill_assets.judge.critics.rubric import Rubric, to_unit
 from distill_assets.judge.findings import Finding
 from distill_assets.judging import CriticsSpec
+from distill_assets.tables import ALL_CRITICS
 
 LAYER = "critic"
-JUDGE_OF_ALL, RUBRIC_SCORE = "critics", "rubric"
+RUBRIC_SCORE = "rubric"
 OVERALL = "overall"
 NUMBER_TOKEN = re.compile(r"\s*(\d{1,2})\s*[,}]?\s*")
 # A criterion must have at least this much of the probability on scores, else the tokens speak of something else.
@@ -121,7 +122,7 @@ def aggregate(scores: Mapping[str, Scores], spec: CriticsSpec, threshold: float)
     if len(scored) < spec.quorum:
         silent = "; ".join(f"{name}: {found.reason}" for name, found in sorted(scores.items()) if found.overall is None)
         reason = f"{len(scored)} of {len(spec.judges)} critics scored, {spec.quorum} must. {silent}"
-        return Finding(LAYER, JUDGE_OF_ALL, RUBRIC_SCORE, "unscored", None, reason)
+        return Finding(LAYER, ALL_CRITICS, RUBRIC_SCORE, "unscored", None, reason)
     if spec.aggregate == "majority":
         share = _mean({name: float(score >= threshold) for name, score in scored.items()}, weights)
         status, score = ("passed" if share > 0.5 else "failed"), share
@@ -130,7 +131,7 @@ def aggregate(scores: Mapping[str, Scores], spec: CriticsSpec, threshold: float)
         status = _compare(score, threshold)
     why = "; ".join(f"{name} {scored[name]:.2f}: {scores[name].reason}" for name in sorted(scored, key=lambda n: scored[n]))
     reason = None if status == "passed" else f"score {score:.2f}, {threshold:.2f} is needed. {why}"
-    return Finding(LAYER, JUDGE_OF_ALL, RUBRIC_SCORE, status, score, reason, True, {"scores": scored, "threshold": threshold})
+    return Finding(LAYER, ALL_CRITICS, RUBRIC_SCORE, status, score, reason, True, {"scores": scored, "threshold": threshold})
 
 
 def _compare(score: float, threshold: float) -> str:
