@@ -86,6 +86,21 @@ HOLDOUT = TableSpec(
     },
 )
 
+BENCHMARK_ITEMS = TableSpec(
+    "benchmark_items",
+    "Items of the benchmarks that the recipe names: none of them may leak into the dataset.",
+    ("benchmark", "item_id"),
+    {
+        "benchmark": Field(S, "benchmark as the recipe names it"),
+        "item_id": Field(S, "content id of benchmark and question"),
+        "question": Field(S, "the item's question or prompt"),
+        "answer": Field(S, "its right answer, when the benchmark gives one", nullable=True),
+        "choices": Field(S, "the answers to choose from, as a JSON list", nullable=True),
+        "version": Field(S, "version as the recipe or the data set's revision says"),
+        "digest": Field(S, "SHA-256 of the file, or the data set's own fingerprint"),
+    },
+)
+
 # ok; else no answer in it, cut short, refused by the model or a filter, not taken by the endpoint, from another
 # model than the pinned one, or no whole reply at all.
 GENERATION_STATES = ("ok", "invalid", "truncated", "refused", "rejected", "other_model", "error")
