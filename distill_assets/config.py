@@ -17,27 +17,13 @@ from typing import Any, Literal, NamedTuple
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from distill_assets.curation import CurateSpec
 from distill_assets.errors import RecipeError
 from distill_assets.judging import JudgeSpec
 from distill_assets.teachers import NAME_PATTERN, BudgetSpec, GenerateSpec, Spec, TeacherSpec, find_routing_problem
 
 MAX_RECIPE_BYTES = 1 << 20
 BUILT_IN_RECIPE = "text_to_sql"
-
-
-class CurateSpec(Spec):
-    """Thresholds of the marks and the size of the result.
-
-    `prefer` says which samples stay when there are more than `max_samples`: any, by chance, or those that are hardest to expect
-    from their question while it still helps (instruction difficulty below 1); the latter needs judge.quality.
-    """
-
-    near_duplicate_jaccard: float = Field(0.7, gt=0, le=1)
-    decontamination_ngram: int = Field(8, ge=2, le=50)
-    heldout_frac: float = Field(0.06, ge=0, lt=1)
-    max_samples: int = Field(1600, ge=1)
-    prefer: Literal["any", "difficult"] = "any"
-    seed: int = 17
 
 
 class TrainSpec(Spec):

@@ -20,8 +20,8 @@ GROUP = "curate"
 def build_curate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """Assets that mark samples and part them into kept and dropped."""
     recipe = folder.recipe
-    marking = recipe.curate.identity("heldout_frac", "max_samples", "prefer", "seed")
-    selecting = {"curate": recipe.curate.identity("near_duplicate_jaccard", "decontamination_ngram")}
+    marking = recipe.curate.identity("mix", "best_of", "max_samples", "max_tokens", "prefer", "order", "heldout_frac", "seed")
+    selecting = {"curate": recipe.curate.identity("duplicates", "contamination", "embedding")}
     rendering = {**selecting, "linking": linking.VERSION}
 
     @dg.asset(

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from distill_assets.config import CurateSpec
 from distill_assets.curate.decontaminate import Contamination, build_holdout_index, find_contamination
 from distill_assets.curate.deduplicate import Duplicate, mark_duplicates
+from distill_assets.curation import CurateSpec
 from distill_assets.identity import make_id
 from distill_assets.tables import CURATION_MARKS, HOLDOUT, build_frame, hash_frame
 
@@ -29,10 +29,10 @@ def build_marks(
     `previous` where both are the same. Duplicates depend on all samples and are found anew.
     """
     accepted = judged.filter(pl.col("sample_status") == "accepted")
-    duplicates = mark_duplicates(accepted, spec.near_duplicate_jaccard)
-    rule_key = make_id("decontaminate", RULE_VERSION, spec.decontamination_ngram, hash_frame(HOLDOUT, holdout))
+    duplicates = mark_duplicates(accepted, spec.duplicates.jaccard)
+    rule_key = make_id("decontaminate", RULE_VERSION, spec.contamination.ngram, hash_frame(HOLDOUT, holdout))
     known = _known_findings(previous, rule_key)
-    index = build_holdout_index(holdout, spec.decontamination_ngram)
+    index = build_holdout_index(holdout, spec.contamination.ngram)
     rows, n_reused = [], 0
     for sample_id, question in accepted.select("sample_id", "question").iter_rows():
         n_reused += sample_id in known

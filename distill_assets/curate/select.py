@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from distill_assets.config import CurateSpec
+from distill_assets.curation import CurateSpec
 from distill_assets.errors import NothingSurvivedError
 from distill_assets.identity import unit_interval
 from distill_assets.tables import DROP_REASONS, DROPPED_SAMPLES, build_frame

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill_assets.config import CurateSpec
 from distill_assets.curate.marks import build_marks
 from distill_assets.curate.select import select_samples
+from distill_assets.curation import ContaminationSpec, CurateSpec
 from distill_assets.errors import NothingSurvivedError
 from distill_assets.tables import DROP_REASONS, DROPPED_SAMPLES, HOLDOUT, JUDGED_SAMPLES, build_frame, check_frame
 
@@ -147,7 +147,7 @@ def test_contamination_is_reused_while_rule_and_holdout_are_the_same():
     mended, n_mended = build_marks(rows, holdout("who ships to York"), spec, first)
     assert n_mended == 0
     assert mended["contaminated_by"].to_list() == [None, "h0"]
-    assert build_marks(rows, items, CurateSpec(decontamination_ngram=3), first)[1] == 0
+    assert build_marks(rows, items, CurateSpec(contamination=ContaminationSpec(ngram=3)), first)[1] == 0
 
 
 def test_the_hardest_stay_as_long_as_their_question_helps():
