@@ -11,7 +11,7 @@ from __future__ import annotations
 import polars as pl
 
 from distill_assets.curate.decontaminate import Contamination, build_holdout_index, find_contamination
-from distill_assets.curate.deduplicate import Duplicate, mark_duplicates
+from distill_assets.curate.deduplicate.first_rule import Duplicate, mark_duplicates
 from distill_assets.curation import CurateSpec
 from distill_assets.identity import make_id
 from distill_assets.tables import CURATION_MARKS, HOLDOUT, build_frame, hash_frame

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill_assets.curate.deduplicate import bigrams, find_literals, mark_duplicates
+from distill_assets.curate.deduplicate.first_rule import bigrams, find_literals, mark_duplicates
 
 
 def frame(*rows: tuple[str, str, str, str]) -> pl.DataFrame:

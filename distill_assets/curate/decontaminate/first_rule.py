@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from distill_assets.curate.deduplicate import normalise
+from distill_assets.curate.deduplicate.first_rule import normalise
 from distill_assets.errors import ContaminationError
 
 MIN_CONTAINED_WORDS = 4

@@ -1,0 +1,1 @@
+"""Duplicates: which samples say the same, and which one of them stands for the others."""

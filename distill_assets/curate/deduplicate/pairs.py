@@ -1,0 +1,118 @@
+"""Near duplicates in memory: all pairs above a similarity, and the documents that stay.
+
+Belongs here: the exact join and its keep rule over shingles. Does not belong here: other engines (sql, spread, minhash),
+incremental work (index) or what a duplicate means for a sample (duplicates).
+
+Who stays: the lexicographically first maximal independent set of the graph of near duplicates, by rank. No chain: who leaves
+has a direct duplicate that stays. It depends on texts and ranks alone, not on row order, batch, seed or threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from distill_assets.curate.deduplicate.shingles import Shingles, take_documents
+
+MIN_BITS, MAX_BITS = 12, 24
+
+
+class Keep(NamedTuple):
+    """Each document's representative (int32, itself when it stays) and the similarity to it (float64)."""
+
+    representative: Any
+    similarity: Any
+
+
+def find_table_bits(n: int) -> int:
+    """Bits of a hashed table with room for about `n` entries."""
+    return min(MAX_BITS, max(MIN_BITS, int(n).bit_length()))
+
+
+def find_pairs(shingles: Shingles, threshold: float) -> pl.DataFrame:
+    """All pairs of documents with a Jaccard similarity of at least `threshold`: left, right (positions, left < right), similarity.
+
+    Documents with the same set are pairs of similarity 1 as well, so a corpus of n equal rows has n (n - 1) / 2.
+    """
+    import numpy as np
+
+    from distill_assets.curate.deduplicate import kernels
+
+    units, unit_of = find_units(shingles)
+    distinct = take_documents(shingles, units)
+    prefixes, prefix_starts = _choose_prefixes(distinct, threshold)
+    by_size = np.argsort(np.diff(distinct.starts), kind="stable").astype(np.int32)
+    bits = find_table_bits(len(prefixes))
+    left, right, similarity = kernels.join_pairs(
+        distinct.tokens, distinct.starts, prefixes, prefix_starts, threshold, by_size, bits
+    )
+    pairs = pl.DataFrame({"left": left, "right": right, "similarity": similarity})
+    return _spread_to_members(pairs, unit_of).sort("left", "right")
+
+
+def keep_documents(shingles: Shingles, threshold: float, ranks: Any) -> Keep:
+    """Decide which documents stay.
+
+    Args:
+        ranks: uint64 a document, the lowest is the most wanted; equal ranks go by position.
+    """
+    import numpy as np
+
+    from distill_assets.curate.deduplicate import kernels
+
+    order = np.argsort(ranks, kind="stable")
+    units, unit_of = find_units(shingles, order)
+    distinct = take_documents(shingles, units)
+    prefixes, prefix_starts = _choose_prefixes(distinct, threshold)
+    by_rank = np.argsort(ranks[units], kind="stable").astype(np.int32)
+    bits = find_table_bits(len(prefixes))
+    keep = kernels.solve_keep(distinct.tokens, distinct.starts, prefixes, prefix_starts, threshold, by_rank, bits)
+    return spread_keep(Keep(*keep), units, unit_of)
+
+
+def spread_keep(keep: Keep, units: Any, unit_of: Any) -> Keep:
+    """What holds for units, told of their members.
+
+    Args:
+        units: position of each unit's first member. unit_of: unit of each document.
+    """
+    return Keep(units[keep.representative[unit_of]].astype("int32"), keep.similarity[unit_of])
+
+
+def find_units(shingles: Shingles, order: Any = None) -> tuple[Any, Any]:
+    """Documents with the same set as one: each unit's first document along `order`, and each document's unit (int32)."""
+    import numpy as np
+
+    hashes = shingles.set_hashes if order is None else shingles.set_hashes[order]
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    if order is None:
+        return first, inverse.astype(np.int32)
+    unit_of = np.empty(len(hashes), np.int32)
+    unit_of[order] = inverse
+    return order[first], unit_of
+
+
+def _choose_prefixes(shingles: Shingles, threshold: float) -> tuple[Any, Any]:
+    from distill_assets.curate.deduplicate import kernels
+
+    counts = kernels.count_frequencies(shingles.tokens, find_table_bits(len(shingles.tokens)))
+    return kernels.choose_prefixes(shingles.tokens, shingles.starts, counts, threshold)
+
+
+def _spread_to_members(pairs: pl.DataFrame, unit_of: Any) -> pl.DataFrame:
+    """Pairs of units as pairs of their members, with those inside a unit."""
+    members = pl.DataFrame({"unit": unit_of, "member": pl.Series(range(len(unit_of)), dtype=pl.Int32)})
+    between = (
+        pairs.join(members, left_on="left", right_on="unit")
+        .join(members, left_on="right", right_on="unit", suffix="_right")
+        .select(pl.col("member").alias("a"), pl.col("member_right").alias("b"), "similarity")
+    )
+    shared = members.filter(pl.col("unit").is_duplicated())
+    inside = (
+        shared.join(shared, on="unit", suffix="_right")
+        .filter(pl.col("member") < pl.col("member_right"))
+        .select(pl.col("member").alias("a"), pl.col("member_right").alias("b"), pl.lit(1.0).alias("similarity"))
+    )
+    both = pl.concat([between, inside])
+    return both.select(pl.min_horizontal("a", "b").alias("left"), pl.max_horizontal("a", "b").alias("right"), "similarity")
