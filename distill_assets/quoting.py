@@ -1,6 +1,6 @@
 """Model-written text as data inside a prompt.
 
-Belongs here: how a sample is laid before a critic. Does not belong here: what a critic is asked (asking).
+Belongs here: how a sample is laid before a critic or an arbiter. Does not belong here: what they are asked (judge, curate).
 
 A sample goes in as one JSON string between two lines with a fence that its author cannot know: the fence is a hash of the
 sample itself. What could end a message or start another one (the special tokens of chat templates) and what a reader

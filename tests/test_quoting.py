@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill_assets.judge.critics.quoting import REMOVED, SPECIAL_TOKENS, clean_text, make_fence, quote_sample
+from distill_assets.quoting import REMOVED, SPECIAL_TOKENS, clean_text, make_fence, quote_sample
 
 
 @given(st.text(max_size=400))
