@@ -86,6 +86,10 @@ class QualityError(DistillError, ValueError):
     """The learned quality filter cannot be used; samples stay unscored."""
 
 
+class SelectionError(DistillError, ValueError):
+    """The recipe wants a mix of samples that the samples there are cannot give."""
+
+
 class PromptLockError(DistillError, ValueError):
     """A released prompt file was edited in place."""
 
