@@ -6,7 +6,7 @@ the functions that need it.
 A document is the sorted set of its shingles' hashes, in CSR form: `tokens[offsets[d]:offsets[d + 1]]`. Two documents with a
 Jaccard similarity of at least t share one of their n - ceil(t n) + 1 rarest shingles, whatever rarest means, as long as all
 documents use one total order (prefix filter: Chaudhuri, Ganti & Kaushik, ICDE 2006; Bayardo, Ma & Srikant, WWW 2007). Here it is
-the order of (document frequency in a hashed table, hash): the table only decides how fast the search is, never what it finds.
+the order of (class of document frequency in a hashed table, hash): the table only decides how fast the search is, never what it finds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from distill_assets.curate.kernels import FNV_PRIME, FNV_START, mix
 BEGIN, END = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 # What keeps a product of threshold and size from rounding up over a whole number.
 EPSILON = 1e-9
+N_CLASSES = 16
 SMALL = 48  # up to here insertion sort beats the general one
 
 
@@ -46,6 +47,21 @@ def sort_small(values, n):
         values[j + 1] = value
 
 
+@njit(cache=True, inline="always")
+def sort_set(values, n):
+    """Sort the first n values in place, each once; return how many are left."""
+    if n <= SMALL:
+        sort_small(values, n)
+    else:
+        values[:n].sort()
+    kept = 1
+    for place in range(1, n):
+        if values[place] != values[place - 1]:
+            values[kept] = values[place]
+            kept += 1
+    return kept
+
+
 @njit(cache=True, nogil=True)
 def build_shingles(words, offsets, groups, raw, n):
     """Sorted set of each document's shingles, and a hash of the whole set.
@@ -55,57 +71,76 @@ def build_shingles(words, offsets, groups, raw, n):
         raw: uint64 a document, what stands for one without a word. n: words a shingle; the text's begin and end count as words.
 
     Returns:
-        tokens (uint64), their offsets (int64, documents + 1), set hashes (uint64).
+        tokens (uint64), their offsets (int64, documents + 1), set hashes (uint64), signatures (uint64).
+
+    A signature is the set as 64 parities: two documents differ in at least as many shingles as their signatures in bits. Source:
+    bitmap filter, Sandes, Teodoro & Melo, "Bitmap Filter: Speeding up Exact Set Similarity Joins with Bitwise Operations"
+    (arXiv 1711.07295), the Bitmap-Xor method.
     """
     n_documents = len(offsets) - 1
     tokens = np.empty(len(words) + n_documents * 2, np.uint64)
     starts = np.zeros(n_documents + 1, np.int64)
-    whole = np.empty(n_documents, np.uint64)
-    end = 0
+    whole, signatures = np.empty(n_documents, np.uint64), np.empty(n_documents, np.uint64)
+    longest = 0
     for document in range(n_documents):
-        first, last = offsets[document], offsets[document + 1]
-        n_words = last - first
-        begin = end
+        longest = max(longest, offsets[document + 1] - offsets[document])
+    marked = np.empty(longest + 2, np.uint64)
+    marked[0] = BEGIN
+    begin = 0
+    for document in range(n_documents):
+        n_words = offsets[document + 1] - offsets[document]
+        group = groups[document] * FNV_PRIME
         if n_words == 0:
-            tokens[end] = mix(mix(groups[document]) ^ raw[document])
-            end += 1
+            tokens[begin] = mix(mix(groups[document]) ^ raw[document])
+            n_tokens = 1
         else:
-            n_places = max(1, n_words + 2 - n + 1)
+            for place in range(n_words):
+                marked[place + 1] = words[offsets[document] + place]
+            marked[n_words + 1] = END
             width = min(n, n_words + 2)
-            for place in range(n_places):
-                state = groups[document]
-                for step in range(width):
-                    at = place + step - 1
-                    word = BEGIN if at < 0 else (END if at >= n_words else words[first + at])
-                    state = mix(state * FNV_PRIME + word)
-                tokens[end] = state
-                end += 1
-            if n_places <= SMALL:
-                sort_small(tokens[begin:end], n_places)
-            else:
-                tokens[begin:end].sort()
-            kept = begin + 1
-            for place in range(begin + 1, end):
-                if tokens[place] != tokens[place - 1]:
-                    tokens[kept] = tokens[place]
-                    kept += 1
-            end = kept
-        state = np.uint64(end - begin)
-        for place in range(begin, end):
-            state = mix(state ^ tokens[place])
-        whole[document] = state
-        starts[document + 1] = end
-    return tokens[:end].copy(), starts, whole
+            n_tokens = n_words + 3 - width
+            for place in range(n_tokens):
+                state = mix(group + marked[place])
+                for step in range(1, width):
+                    state = mix(state * FNV_PRIME + marked[place + step])
+                tokens[begin + place] = state
+            n_tokens = sort_set(tokens[begin : begin + n_tokens], n_tokens)
+        state, signature = np.uint64(n_tokens), np.uint64(0)
+        for place in range(begin, begin + n_tokens):
+            token = tokens[place]
+            state = (state ^ token) * FNV_PRIME
+            signature ^= np.uint64(1) << (token & np.uint64(63))
+        whole[document], signatures[document] = mix(state), signature
+        begin += n_tokens
+        starts[document + 1] = begin
+    return tokens[:begin].copy(), starts, whole, signatures
 
 
 @njit(cache=True, nogil=True)
-def count_frequencies(tokens, bits):
-    """How many documents hold a shingle that falls into each of 2**bits places (uint32)."""
-    counts = np.zeros(1 << bits, np.uint32)
+def find_classes(tokens, bits):
+    """How common the shingles are that fall into each of 2**bits places: the logarithm of their number (uint8)."""
+    counts = np.zeros(1 << bits, np.uint16)
     shift = np.uint64(64 - bits)
     for token in tokens:
-        counts[token >> shift] += np.uint32(1)
-    return counts
+        place = token >> shift
+        if counts[place] < 65_535:
+            counts[place] += np.uint16(1)
+    classes = np.zeros(1 << bits, np.uint8)
+    for place in range(len(counts)):
+        count = counts[place]
+        while count > 1:
+            count >>= 1
+            classes[place] += np.uint8(1)
+    return classes
+
+
+@njit(cache=True, inline="always")
+def count_bits(value):
+    """Bits that are set in 64."""
+    value -= (value >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    value = (value & np.uint64(0x3333333333333333)) + ((value >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    value = (value + (value >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((value * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @njit(cache=True, inline="always")
@@ -114,52 +149,50 @@ def count_needed(size, threshold):
     return int(np.ceil(threshold * size - EPSILON))
 
 
+@njit(cache=True, inline="always")
+def find_shift(size):
+    """How far a hash is shifted to fall into a table of `size` places, a power of two."""
+    shift = np.uint64(64)
+    while size > 1:
+        size >>= 1
+        shift -= np.uint64(1)
+    return shift
+
+
 @njit(cache=True, nogil=True)
-def choose_prefixes(tokens, starts, counts, threshold):
-    """Each document's rarest shingles, as many as the prefix filter needs.
+def choose_prefixes(tokens, begins, ends, classes, threshold):
+    """Each document's rarest shingles by (class, hash), rarest first, as many as the prefix filter needs.
 
     Returns:
         prefix tokens (uint64) and their offsets (int64, documents + 1).
     """
-    n_documents = len(starts) - 1
-    shift = np.uint64(64)
-    size = len(counts)
-    while size > 1:
-        size >>= 1
-        shift -= np.uint64(1)
-    ends = np.zeros(n_documents + 1, np.int64)
-    for document in range(n_documents):
-        n = starts[document + 1] - starts[document]
-        ends[document + 1] = ends[document] + n - count_needed(n, threshold) + 1
-    prefixes = np.empty(ends[n_documents], np.uint64)
+    n_documents = len(begins)
+    shift = find_shift(len(classes))
+    offsets = np.zeros(n_documents + 1, np.int64)
     longest = 1
     for document in range(n_documents):
-        longest = max(longest, starts[document + 1] - starts[document])
-    frequencies = np.empty(longest, np.uint32)
-    scratch = np.empty(longest, np.uint64)
+        n = ends[document] - begins[document]
+        longest = max(longest, n)
+        offsets[document + 1] = offsets[document] + n - count_needed(n, threshold) + 1
+    prefixes = np.empty(offsets[n_documents], np.uint64)
+    found = np.empty(longest, np.uint8)
+    places = np.empty(N_CLASSES + 1, np.int64)
     for document in range(n_documents):
-        first = starts[document]
-        n = starts[document + 1] - first
-        wanted = ends[document + 1] - ends[document]
-        for place in range(n):
-            frequencies[place] = counts[tokens[first + place] >> shift]
-        if n <= SMALL:  # a stable insertion sort: equal frequencies stay in the order of the hashes
-            for place in range(n):
-                scratch[place] = tokens[first + place]
-            for i in range(1, n):
-                frequency, token = frequencies[i], scratch[i]
-                j = i - 1
-                while j >= 0 and frequencies[j] > frequency:
-                    frequencies[j + 1], scratch[j + 1] = frequencies[j], scratch[j]
-                    j -= 1
-                frequencies[j + 1], scratch[j + 1] = frequency, token
-        else:
-            order = np.argsort(frequencies[:n], kind="mergesort")
-            for place in range(n):
-                scratch[place] = tokens[first + order[place]]
-        for place in range(wanted):
-            prefixes[ends[document] + place] = scratch[place]
-    return prefixes, ends
+        first, begin = offsets[document], begins[document]
+        wanted = offsets[document + 1] - first
+        places[:] = 0
+        for at in range(ends[document] - begin):
+            class_ = classes[tokens[begin + at] >> shift]
+            found[at] = class_
+            places[class_ + 1] += 1
+        for class_ in range(N_CLASSES):
+            places[class_ + 1] += places[class_]
+        for at in range(ends[document] - begin):  # ascending hashes, so those of one class stay in their order
+            place = places[found[at]]
+            places[found[at]] += 1
+            if place < wanted:
+                prefixes[first + place] = tokens[begin + at]
+    return prefixes, offsets
 
 
 @njit(cache=True, inline="always")
@@ -167,28 +200,25 @@ def count_shared(tokens, a, a_end, b, b_end, needed):
     """Shingles that two documents share; -1 as soon as fewer than `needed` are possible."""
     shared = 0
     while a < a_end and b < b_end:
-        if shared + min(a_end - a, b_end - b) < needed:
-            return -1
         left, right = tokens[a], tokens[b]
         if left == right:
             shared += 1
             a += 1
             b += 1
-        elif left < right:
-            a += 1
         else:
-            b += 1
+            a += left < right
+            b += right < left
+            if shared + min(a_end - a, b_end - b) < needed:
+                return -1
     return shared
 
 
 @njit(cache=True, inline="always")
-def find_similarity(tokens, starts, a, b, threshold):
+def find_similarity(tokens, begins, ends, a, b, threshold):
     """Jaccard similarity of two documents if it reaches the threshold, else 0."""
-    n_a, n_b = starts[a + 1] - starts[a], starts[b + 1] - starts[b]
-    if min(n_a, n_b) < count_needed(max(n_a, n_b), threshold):
-        return 0.0
+    n_a, n_b = ends[a] - begins[a], ends[b] - begins[b]
     needed = int(np.ceil(threshold / (1 + threshold) * (n_a + n_b) - EPSILON))
-    shared = count_shared(tokens, starts[a], starts[a + 1], starts[b], starts[b + 1], needed)
+    shared = count_shared(tokens, begins[a], ends[a], begins[b], ends[b], needed)
     if shared <= 0:
         return 0.0
     similarity = shared / (n_a + n_b - shared)
@@ -196,39 +226,70 @@ def find_similarity(tokens, starts, a, b, threshold):
 
 
 @njit(cache=True, nogil=True)
-def join_pairs(tokens, starts, prefixes, prefix_starts, threshold, by_size, bits):
+def open_table(prefixes, bits):
+    """Room for each prefix token's postings: where each of 2**bits buckets begins and is filled to, side by side (int64)."""
+    shift = np.uint64(64 - bits)
+    cursors = np.zeros(2 << bits, np.int64)
+    for token in prefixes:
+        cursors[(token >> shift) * np.uint64(2)] += 1
+    total = 0
+    for bucket in range(1 << bits):
+        size = cursors[2 * bucket]
+        cursors[2 * bucket] = cursors[2 * bucket + 1] = total
+        total += size
+    return cursors
+
+
+@njit(cache=True, inline="always")
+def post(postings, cursors, bucket, document, size, signature):
+    """Add a document to a bucket: its number with its size in one word, its signature in the next, so that one look at memory
+    tells most candidates apart."""
+    place = cursors[2 * bucket + 1]
+    postings[2 * place] = (np.uint64(size) << np.uint64(32)) | np.uint64(document)
+    postings[2 * place + 1] = signature
+    cursors[2 * bucket + 1] = place + 1
+
+
+@njit(cache=True, nogil=True)
+def join_pairs(tokens, begins, ends, signatures, prefixes, offsets, threshold, by_size, bits):
     """All pairs of documents whose similarity reaches the threshold.
 
     Args:
-        by_size: the documents, smallest set first. bits: size of the table of postings, 2**bits.
+        tokens, begins, ends: document d is tokens[begins[d]:ends[d]]. signatures: of `build_shingles`. prefixes, offsets: of
+        `choose_prefixes`. by_size: the documents, smallest set first. bits: size of the table of postings, 2**bits.
 
     Returns:
         left, right (int32, left < right) and similarity (float64), in no particular order.
     """
-    n_documents = len(starts) - 1
     shift = np.uint64(64 - bits)
-    heads = np.full(1 << bits, -1, np.int32)
-    following = np.empty(len(prefixes), np.int32)
-    posted = np.empty(len(prefixes), np.int32)
-    n_posted = 0
-    seen = np.full(n_documents, -1, np.int32)
+    cursors = open_table(prefixes, bits)
+    postings = np.empty(2 * len(prefixes), np.uint64)
+    seen = np.full(len(begins), -1, np.int32)
     left, right = np.empty(1024, np.int32), np.empty(1024, np.int32)
     similarity = np.empty(1024, np.float64)
     n_found = 0
     tight = 2 * threshold / (1 + threshold)
+    share = threshold / (1 + threshold)
     for document in by_size:
-        n = starts[document + 1] - starts[document]
+        n = ends[document] - begins[document]
         least = count_needed(n, threshold)
-        first, last = prefix_starts[document], prefix_starts[document + 1]
+        signature = signatures[document]
+        first, last = offsets[document], offsets[document + 1]
         for place in range(first, last):
-            entry = heads[prefixes[place] >> shift]
-            while entry >= 0:
-                other = posted[entry]
-                entry = following[entry]
-                if seen[other] == document or starts[other + 1] - starts[other] < least:
+            bucket = np.int64(prefixes[place] >> shift)
+            for entry in range(cursors[2 * bucket], cursors[2 * bucket + 1]):
+                word = postings[2 * entry]
+                size = np.int64(word >> np.uint64(32))
+                if size < least:
+                    continue
+                needed = int(np.ceil(share * (n + size) - EPSILON))
+                if count_bits(signature ^ postings[2 * entry + 1]) > n + size - 2 * needed:
+                    continue
+                other = np.int64(word & np.uint64(0xFFFFFFFF))
+                if seen[other] == document:
                     continue
                 seen[other] = document
-                found = find_similarity(tokens, starts, document, other, threshold)
+                found = find_similarity(tokens, begins, ends, document, other, threshold)
                 if found > 0:
                     if n_found == len(left):
                         left, right = grow(left), grow(right)
@@ -238,10 +299,7 @@ def join_pairs(tokens, starts, prefixes, prefix_starts, threshold, by_size, bits
                     n_found += 1
         # What is posted only has to meet larger documents, so a shorter prefix does (Xiao et al., PPJoin, WWW 2008).
         for place in range(first, min(last, first + n - count_needed(n, tight) + 1)):
-            bucket = prefixes[place] >> shift
-            posted[n_posted], following[n_posted] = document, heads[bucket]
-            heads[bucket] = n_posted
-            n_posted += 1
+            post(postings, cursors, np.int64(prefixes[place] >> shift), document, n, signature)
     return left[:n_found].copy(), right[:n_found].copy(), similarity[:n_found].copy()
 
 
@@ -254,7 +312,7 @@ def grow(values):
 
 
 @njit(cache=True, nogil=True)
-def solve_keep(tokens, starts, prefixes, prefix_starts, threshold, order, bits):
+def solve_keep(tokens, begins, ends, signatures, prefixes, offsets, threshold, order, bits):
     """Who stays: the lexicographically first maximal independent set along `order`, without listing all pairs.
 
     Each document is held against those that stay and come before it; the first of them represents it. So the work grows with
@@ -262,45 +320,49 @@ def solve_keep(tokens, starts, prefixes, prefix_starts, threshold, order, bits):
     than a hundred thousand comparisons.
 
     Args:
-        order: the documents, most wanted first.
+        order: the documents, most wanted first; the rest as in `join_pairs`.
 
     Returns:
         representative (int32 a document, itself when it stays) and similarity to it (float64).
     """
-    n_documents = len(starts) - 1
+    n_documents = len(begins)
     shift = np.uint64(64 - bits)
-    heads = np.full(1 << bits, -1, np.int32)
-    following = np.empty(len(prefixes), np.int32)
-    posted = np.empty(len(prefixes), np.int32)
-    n_posted = 0
-    position = np.empty(n_documents, np.int32)
-    for place in range(len(order)):
-        position[order[place]] = place
-    seen = np.full(n_documents, -1, np.int32)
+    cursors = open_table(prefixes, bits)
+    postings = np.empty(2 * len(prefixes), np.uint64)
     representative = np.full(n_documents, -1, np.int32)
-    similarity = np.zeros(n_documents, np.float64)
-    for document in order:
-        first, last = prefix_starts[document], prefix_starts[document + 1]
-        best, best_similarity = -1, 1.0
+    similarity = np.ones(n_documents, np.float64)
+    share = threshold / (1 + threshold)
+    for position in range(n_documents):
+        document = order[position]
+        n = ends[document] - begins[document]
+        least = count_needed(n, threshold)
+        signature = signatures[document]
+        first, last = offsets[document], offsets[document + 1]
+        best = n_documents  # by position, which is what is posted
         for place in range(first, last):
-            entry = heads[prefixes[place] >> shift]
-            while entry >= 0:
-                other = posted[entry]
-                entry = following[entry]
-                if seen[other] == document or (best >= 0 and position[other] > position[best]):
+            bucket = np.int64(prefixes[place] >> shift)
+            for entry in range(cursors[2 * bucket], cursors[2 * bucket + 1]):
+                word = postings[2 * entry]
+                before = np.int64(word & np.uint64(0xFFFFFFFF))
+                if before >= best:
+                    break
+                size = np.int64(word >> np.uint64(32))
+                if size < least:
                     continue
-                seen[other] = document
-                found = find_similarity(tokens, starts, document, other, threshold)
+                needed = int(np.ceil(share * (n + size) - EPSILON))
+                if count_bits(signature ^ postings[2 * entry + 1]) > n + size - 2 * needed:
+                    continue
+                found = find_similarity(tokens, begins, ends, document, order[before], threshold)
                 if found > 0:
-                    best, best_similarity = other, found
-        representative[document] = best if best >= 0 else document
-        similarity[document] = best_similarity
-        if best < 0:
-            for place in range(first, last):
-                bucket = prefixes[place] >> shift
-                posted[n_posted], following[n_posted] = document, heads[bucket]
-                heads[bucket] = n_posted
-                n_posted += 1
+                    best = before
+                    similarity[document] = found
+                    break
+        if best < n_documents:
+            representative[document] = order[best]
+            continue
+        representative[document] = document
+        for place in range(first, last):
+            post(postings, cursors, np.int64(prefixes[place] >> shift), position, n, signature)
     return representative, similarity
 
 

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from distill_assets.curate.deduplicate.shingles import Shingles, take_documents
+from distill_assets.curate.deduplicate.shingles import Shingles
 
 MIN_BITS, MAX_BITS = 12, 24
+CLASS_BITS = 21  # 2 MiB: what a processor's own memory holds
 
 
 class Keep(NamedTuple):
@@ -25,9 +26,40 @@ class Keep(NamedTuple):
     similarity: Any
 
 
+class Search(NamedTuple):
+    """Documents prepared for a search: what the kernels take, in their order."""
+
+    tokens: Any
+    begins: Any
+    ends: Any
+    signatures: Any
+    prefixes: Any
+    offsets: Any
+
+
 def find_table_bits(n: int) -> int:
     """Bits of a hashed table with room for about `n` entries."""
     return min(MAX_BITS, max(MIN_BITS, int(n).bit_length()))
+
+
+def prepare_search(shingles: Shingles, documents: Any, classes: Any, threshold: float) -> Search:
+    """Make the chosen documents searchable.
+
+    Args:
+        documents: their positions (int array). classes: of `class_shingles`; any classes give the same pairs, good ones sooner.
+    """
+    from distill_assets.curate.deduplicate import kernels
+
+    begins, ends = shingles.starts[:-1][documents], shingles.starts[1:][documents]
+    prefixes, offsets = kernels.choose_prefixes(shingles.tokens, begins, ends, classes, threshold)
+    return Search(shingles.tokens, begins, ends, shingles.signatures[documents], prefixes, offsets)
+
+
+def class_shingles(shingles: Shingles) -> Any:
+    """How common shingles are, in a hashed table."""
+    from distill_assets.curate.deduplicate import kernels
+
+    return kernels.find_classes(shingles.tokens, min(CLASS_BITS, find_table_bits(len(shingles.tokens))))
 
 
 def find_pairs(shingles: Shingles, threshold: float) -> pl.DataFrame:
@@ -40,13 +72,9 @@ def find_pairs(shingles: Shingles, threshold: float) -> pl.DataFrame:
     from distill_assets.curate.deduplicate import kernels
 
     units, unit_of = find_units(shingles)
-    distinct = take_documents(shingles, units)
-    prefixes, prefix_starts = _choose_prefixes(distinct, threshold)
-    by_size = np.argsort(np.diff(distinct.starts), kind="stable").astype(np.int32)
-    bits = find_table_bits(len(prefixes))
-    left, right, similarity = kernels.join_pairs(
-        distinct.tokens, distinct.starts, prefixes, prefix_starts, threshold, by_size, bits
-    )
+    search = prepare_search(shingles, units, class_shingles(shingles), threshold)
+    by_size = np.argsort(search.ends - search.begins, kind="stable").astype(np.int32)
+    left, right, similarity = kernels.join_pairs(*search, threshold, by_size, find_table_bits(len(search.prefixes)))
     pairs = pl.DataFrame({"left": left, "right": right, "similarity": similarity})
     return _spread_to_members(pairs, unit_of).sort("left", "right")
 
@@ -63,11 +91,9 @@ def keep_documents(shingles: Shingles, threshold: float, ranks: Any) -> Keep:
 
     order = np.argsort(ranks, kind="stable")
     units, unit_of = find_units(shingles, order)
-    distinct = take_documents(shingles, units)
-    prefixes, prefix_starts = _choose_prefixes(distinct, threshold)
+    search = prepare_search(shingles, units, class_shingles(shingles), threshold)
     by_rank = np.argsort(ranks[units], kind="stable").astype(np.int32)
-    bits = find_table_bits(len(prefixes))
-    keep = kernels.solve_keep(distinct.tokens, distinct.starts, prefixes, prefix_starts, threshold, by_rank, bits)
+    keep = kernels.solve_keep(*search, threshold, by_rank, find_table_bits(len(search.prefixes)))
     return spread_keep(Keep(*keep), units, unit_of)
 
 
@@ -91,13 +117,6 @@ def find_units(shingles: Shingles, order: Any = None) -> tuple[Any, Any]:
     unit_of = np.empty(len(hashes), np.int32)
     unit_of[order] = inverse
     return order[first], unit_of
-
-
-def _choose_prefixes(shingles: Shingles, threshold: float) -> tuple[Any, Any]:
-    from distill_assets.curate.deduplicate import kernels
-
-    counts = kernels.count_frequencies(shingles.tokens, find_table_bits(len(shingles.tokens)))
-    return kernels.choose_prefixes(shingles.tokens, shingles.starts, counts, threshold)
 
 
 def _spread_to_members(pairs: pl.DataFrame, unit_of: Any) -> pl.DataFrame:

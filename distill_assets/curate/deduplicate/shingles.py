@@ -20,11 +20,15 @@ SHINGLER = "shingles@1"
 
 
 class Shingles(NamedTuple):
-    """Sorted shingle hashes of all documents (uint64), where each one's begin (int64, documents + 1), a hash of each whole set."""
+    """Sorted shingle hashes of all documents (uint64) and where each one's begin (int64, documents + 1).
+
+    Of each whole set: a hash, and a signature of 64 parities (uint64 both).
+    """
 
     tokens: Any
     starts: Any
     set_hashes: Any
+    signatures: Any
 
 
 def build_shingles(texts: pl.Series, groups: pl.Series | None, n_words: int) -> Shingles:
@@ -38,17 +42,9 @@ def build_shingles(texts: pl.Series, groups: pl.Series | None, n_words: int) -> 
     from distill_assets.curate.deduplicate import kernels
 
     words = hash_words(texts)
-    raw = kernels.hash_bytes(*view_bytes(texts))
+    is_wordless = np.diff(words.offsets) == 0
+    raw = np.zeros(len(texts), np.uint64)
+    if is_wordless.any():
+        raw[is_wordless] = kernels.hash_bytes(*view_bytes(texts.filter(pl.Series(is_wordless))))
     group_hashes = np.zeros(len(texts), np.uint64) if groups is None else kernels.hash_bytes(*view_bytes(groups))
     return Shingles(*kernels.build_shingles(words.hashes, words.offsets, group_hashes, raw, n_words))
-
-
-def take_documents(shingles: Shingles, documents: Any) -> Shingles:
-    """The shingles of some documents, in the order of `documents` (int array)."""
-    import numpy as np
-
-    sizes = np.diff(shingles.starts)[documents]
-    starts = np.zeros(len(documents) + 1, np.int64)
-    np.cumsum(sizes, out=starts[1:])
-    places = np.repeat(shingles.starts[:-1][documents] - starts[:-1], sizes) + np.arange(starts[-1])
-    return Shingles(shingles.tokens[places], starts, shingles.set_hashes[documents])
