@@ -251,6 +251,19 @@ def post(postings, cursors, bucket, document, size, signature):
 
 
 @njit(cache=True, nogil=True)
+def build_postings(prefixes, offsets, starts, signatures, bits):
+    """All documents' postings at once: the cursors of `open_table`, and the postings."""
+    shift = np.uint64(64 - bits)
+    cursors = open_table(prefixes, bits)
+    postings = np.empty(2 * len(prefixes), np.uint64)
+    for document in range(len(starts) - 1):
+        size = starts[document + 1] - starts[document]
+        for place in range(offsets[document], offsets[document + 1]):
+            post(postings, cursors, np.int64(prefixes[place] >> shift), document, size, signatures[document])
+    return cursors, postings
+
+
+@njit(cache=True, nogil=True)
 def join_pairs(tokens, begins, ends, signatures, prefixes, offsets, threshold, by_size, bits):
     """All pairs of documents whose similarity reaches the threshold.
 

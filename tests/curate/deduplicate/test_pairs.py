@@ -52,7 +52,7 @@ def make_texts(n: int, n_words: int, seed: int) -> list[str]:
 
 @pytest.mark.parametrize(("n", "threshold"), [(2, 0.7), (2, 0.5), (1, 0.8), (3, 0.7), (2, 1.0), (5, 0.1)])
 def test_join_finds_what_brute_force_and_sql_find(n, threshold):
-    texts = make_texts(400, 400, seed=n) + ["", "!!!", "!!!", "?", "one", "One.", "ONE one"]
+    texts = [*make_texts(400, 400, seed=n), "", "!!!", "!!!", "?", "one", "One.", "ONE one"]
     groups = [str(i % 2) for i in range(len(texts))]
     series, grouped = pl.Series(texts), pl.Series(groups)
     found = find_pairs(build_shingles(series, grouped, n), threshold)
