@@ -88,10 +88,10 @@ def count_parts(tree: Expression) -> Parts:
     outer = tree
     while not isinstance(outer, e.Select) and isinstance(outer.args.get("this"), e.Expression):
         outer = outer.this  # the first SELECT of a UNION, or what stands in brackets
-    own = list(outer.walk(prune=lambda node: isinstance(node, e.Query) and node is not outer))
+    own = _walk_own(outer)
     clauses = [outer.args.get(name) is not None for name in ("where", "group", "order", "limit")]
     where = outer.args.get("where")
-    n_conditions = 0 if where is None else 1 + len(list(where.find_all(e.And, e.Or)))
+    n_conditions = 0 if where is None else 1 + sum(isinstance(node, e.And | e.Or) for node in _walk_own(where))
     group = outer.args.get("group")
     repeated = (
         sum(isinstance(node, e.AggFunc) for node in own) > 1,
@@ -101,3 +101,13 @@ def count_parts(tree: Expression) -> Parts:
     )
     n_clauses = sum(clauses) + sum(isinstance(node, e.Join | e.Or | e.Like | e.ILike) for node in own)
     return Parts(n_clauses, max(0, n_selects - 1), sum(repeated))
+
+
+def _walk_own(part: Expression) -> list[Expression]:
+    """A part of a query with all below it but inner queries."""
+    from sqlglot import expressions as e
+
+    def is_inner(node: Expression) -> bool:
+        return isinstance(node, e.Query) and node is not part
+
+    return [node for node in part.walk(prune=is_inner) if not is_inner(node)]

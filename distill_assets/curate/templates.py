@@ -28,7 +28,8 @@ MAX_CAPITAL_FRAC = 0.5
 
 SCHEMA = {"sample_id": pl.String, "template_id": pl.String, "template": pl.String, "skeleton_id": pl.String}
 
-_WORD = re.compile(r"\w+")
+# A number ends where a unit begins: 10kg has the words 10 and kg.
+_WORD = re.compile(r"\d+(?:(?:st|nd|rd|th)\b)?|[^\W\d]\w*")
 _QUOTED = re.compile(r'"[^"\n]{1,200}"|“[^”\n]{1,200}”|(?<!\w)\'[^\'\n]{1,200}\'(?!\w)|`[^`\n]{1,200}`')
 _ENDS_SENTENCE = re.compile(r"[.!?:\n]")
 _SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -41,7 +42,6 @@ _NUMBERS = {
 _MONTHS = frozenset(
     ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
 ) | {"jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"}
-_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th|k|m|s)?", re.ASCII)
 
 
 def find_templates(samples: pl.DataFrame) -> pl.DataFrame:
@@ -91,8 +91,7 @@ def mask_question(question: str, literals: Sequence[str] = ()) -> str:
     lower = [word.lower() for word in words]
     names = _find_names(text, spans)
     is_slot = [word in names or _is_value(low) for word, low in zip(words, lower, strict=True)]
-    for literal in literals:
-        _mark_literal(literal, lower, is_slot)
+    _mark_literals(literals, lower, is_slot)
     return " ".join(SLOT if slot else word for word, slot in zip(words, is_slot, strict=True)) + rest
 
 
@@ -114,19 +113,21 @@ def _is_value(word: str) -> bool:
     """Whether a word in lower case says a number or a date; `one`, `may` and `march` have other uses and count only as literals."""
     if word in ("one", "may", "march"):
         return False
-    return word in _NUMBERS or word in _MONTHS or _ORDINAL.fullmatch(word) is not None
+    return word[0].isdigit() or word in _NUMBERS or word in _MONTHS
 
 
-def _mark_literal(literal: str, words: Sequence[str], is_slot: list[bool]) -> None:
-    """Mark the words of `literal` wherever they stand in a row; a number also where it is written out."""
-    if len(literal) > MAX_MASKED_CHARS:
-        return
-    wanted = [word.lower() for word in _WORD.findall(literal)]
+def _mark_literals(literals: Sequence[str], words: Sequence[str], is_slot: list[bool]) -> None:
+    """Mark the words of each literal wherever they stand in a row; a number also where it is written out."""
+    wanted: dict[str, set[tuple[str, ...]]] = {}
+    for literal in set(literals):
+        if parts := tuple(_WORD.findall(literal[:MAX_MASKED_CHARS].lower())):
+            wanted.setdefault(parts[0], set()).add(parts)
     for place, word in enumerate(words):
-        if wanted and word == wanted[0] and list(words[place : place + len(wanted)]) == wanted:
-            is_slot[place : place + len(wanted)] = [True] * len(wanted)
-        elif _NUMBERS.get(word) == literal:
+        if (_NUMBERS.get(word),) in wanted.get(_NUMBERS.get(word, ""), ()):
             is_slot[place] = True
+        for parts in wanted.get(word, ()):
+            if tuple(words[place : place + len(parts)]) == parts:
+                is_slot[place : place + len(parts)] = [True] * len(parts)
 
 
 def _fold_slots(masked: pl.Series) -> pl.Series:

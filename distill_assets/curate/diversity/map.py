@@ -10,6 +10,7 @@ of the word features' reduction. What is near on the map can still be far apart 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -29,19 +30,23 @@ SCHEMA = {"sample_id": pl.String, "x": pl.Float64, "y": pl.Float64}
 _N_HASHED = 1 << 16
 _N_REDUCED = 50
 _SEED = 0
+# The last bits of a sum depend on the processor.
+_N_DECIMALS = 6
 
 
 def place_samples(samples: pl.DataFrame, vectors: pl.DataFrame | None = None) -> pl.DataFrame:
     """Put samples on a plane, at most MAX_POINTS of them, chosen by content hash.
 
     Args:
-        samples: sample_id, question; rows without a question are left out. vectors: sample_id, vector (a list or array of
+        samples: sample_id, question, sql; rows without a question are left out. vectors: sample_id, vector (a list or array of
             numbers); when given, only samples that have one are placed.
 
     Returns:
         sample_id, x, y, sorted by sample_id; empty for fewer than three samples.
     """
-    texts = samples.filter(pl.col("question").is_not_null()).select("sample_id", text="question")
+    texts = samples.filter(pl.col("question").is_not_null()).select(
+        "sample_id", text=pl.concat_str("question", pl.col("sql").fill_null(""), separator=" ")
+    )
     if vectors is not None:
         texts = texts.join(vectors.select("sample_id", "vector").drop_nulls(), on="sample_id", how="inner")
     chosen = take_sample(add_rank(texts.sort("sample_id")), MAX_POINTS).sort("sample_id")
@@ -69,7 +74,7 @@ def project(rows: Any) -> Any:
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1.0, 1.0)
     points = np.zeros((len(centred), 2))
     points[:, : axes.shape[1]] = centred @ axes
-    return points
+    return points.round(_N_DECIMALS) + 0.0  # no negative zero
 
 
 def _weigh_words(texts: pl.Series) -> Any:
@@ -85,7 +90,7 @@ def _weigh_words(texts: pl.Series) -> Any:
 
 def _list_grams(text: str) -> list[str]:
     words = text.split(" ")
-    return words + [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    return words + [f"{first} {second}" for first, second in pairwise(words)]
 
 
 def draw_maps(points: pl.DataFrame, samples: pl.DataFrame) -> dict[str, bytes]:
@@ -95,7 +100,7 @@ def draw_maps(points: pl.DataFrame, samples: pl.DataFrame) -> dict[str, bytes]:
         points: of `place_samples`. samples: sample_id, strategy, teacher and fate, which is kept or a drop reason; a picture whose
             column is missing is left out.
     """
-    known = points.join(samples, on="sample_id", how="inner").sort("sample_id")
+    known = add_rank(points.join(samples, on="sample_id", how="inner").sort("sample_id").with_columns(text="sample_id"))
     if known.is_empty():
         return {}
     columns = [column for column in ("strategy", "teacher", "fate") if column in known.columns]
@@ -107,19 +112,20 @@ def _draw_map(known: pl.DataFrame, column: str) -> bytes:
     counts = groups.value_counts().sort(["count", column], descending=[True, False])
     named = counts[column].head(MAX_GROUPS).to_list()
     shown = known.with_columns(pl.when(groups.is_in(named)).then(groups).otherwise(pl.lit(OTHER)).alias("group"))
+    colours = {row[0]: _colour(column, row[0], place) for place, row in enumerate(counts.head(MAX_GROUPS).iter_rows())}
     figure, axes = new_axes(8, 5)
-    n_other = known.height - int(counts["count"].head(MAX_GROUPS).sum())
-    legend = [(OTHER, n_other, GREY)] if n_other else []
-    legend += [(row[0], row[1], _colour(column, row[0], place)) for place, row in enumerate(counts.head(MAX_GROUPS).iter_rows())]
-    # The largest group is drawn first, so that it does not hide the others; what was kept lies below what was dropped.
-    for name, n, colour in sorted(legend, key=lambda item: (item[0] != KEPT or column != "fate", -item[1])):
-        of_group = shown.filter(pl.col("group") == name)
+    # Points lie in an order by chance, so that no group hides another; what was kept lies below what was dropped.
+    ordered = shown.sort(pl.col("group") != KEPT, "rank") if column == "fate" else shown.sort("rank")
+    drawn = [colours.get(name, GREY) for name in ordered["group"]]
+    axes.scatter(ordered["x"].to_list(), ordered["y"].to_list(), s=9, alpha=0.7, linewidths=0, color=drawn)
+    for name, n in [*counts.head(MAX_GROUPS).iter_rows(), (OTHER, known.height - counts["count"].head(MAX_GROUPS).sum())]:
         label = f"{name.replace('_', ' ') if column == 'fate' else name} ({n:,})"
-        axes.scatter(of_group["x"].to_list(), of_group["y"].to_list(), s=9, alpha=0.7, linewidths=0, color=colour, label=label)
+        if n:
+            axes.scatter([], [], s=40, color=colours.get(name, GREY), label=label)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(f"{known.height:,} samples by {column}", fontsize=10, color=INK, loc="left")
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), markerscale=2.5)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
     return save_png(figure)
 
 
