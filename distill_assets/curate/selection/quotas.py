@@ -69,7 +69,7 @@ def choose_rows(cells: Cells, bounds: Sequence[Bound], max_rows: int) -> list[in
         Numbers of the rows chosen, rising; empty when no row can stay.
     """
     limit = min(max_rows, len(cells.of_row))
-    if not bounds:
+    if not bounds or not limit:
         return list(range(limit))
     n_rows = find_most(cells, bounds, limit)
     return _take_in_order(cells, bounds, n_rows) if n_rows else []

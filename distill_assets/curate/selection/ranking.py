@@ -73,14 +73,13 @@ def add_position(kept: pl.DataFrame, spec: CurateSpec) -> pl.DataFrame:
     Args:
         kept: sample_id, difficulty. spec: `order` and `seed`.
     """
-    places = {"any": {}, "easy_first": {}, "hard_first": {}}
-    places["easy_first"] = {name: place for place, name in enumerate(DIFFICULTIES)}
-    places["hard_first"] = {name: -place for place, name in enumerate(DIFFICULTIES) if name != "unparsed"}
+    rising = {name: place for place, name in enumerate(DIFFICULTIES)}
+    falling = {name: -place for name, place in rising.items()} | {"unparsed": 1}
+    place_of: dict[str, int] = {"any": {}, "easy_first": rising, "hard_first": falling}[spec.order]
     chance = {sample_id: unit_interval("order", spec.seed, sample_id) for sample_id in kept["sample_id"]}
-    place_of = places[spec.order]
     order = sorted(
         kept.select("sample_id", "difficulty").iter_rows(),
-        key=lambda row: (place_of.get(row[1], len(DIFFICULTIES)) if place_of else 0, chance[row[0]], row[0]),
+        key=lambda row: (place_of.get(row[1], len(place_of)), chance[row[0]], row[0]),
     )
     position = {sample_id: place for place, (sample_id, _) in enumerate(order)}
     return kept.with_columns(pl.Series("position", [position[i] for i in kept["sample_id"]], dtype=pl.Int64))
