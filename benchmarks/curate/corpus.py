@@ -2,9 +2,10 @@
 
 Belongs here: making texts, always the same for a seed. Does not belong here: measuring.
 
-The corpus is an order-1 Markov chain over the words of the data folder's clean questions and benchmark items: as many texts as are
-asked for, whose pairs of neighbouring words are as common or as rare as in the source. One row in ten is an edited copy of an
-earlier one (a tenth of its words replaced), so that there is something to find.
+The corpus is a smoothed Markov chain over the words of the data folder's clean questions and benchmark items: two words in three
+follow the one before them in the source, one in three is drawn by how common it is, and one in fifty is a name or number of its own.
+So word pairs go on being new as the corpus grows, as they do in real text; a chain without smoothing would soon repeat its few.
+One row in ten is an edited copy of an earlier one (a tenth of its words replaced), so that there is something to find.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import polars as pl
 
 MEAN_WORDS = 32
 COPY_EVERY = 10
+CHAINED_FRAC = 0.67
+NAMES = ("", "Ba", "Ko", "Li", "Ma", "Ne", "Ro", "Su", "Ti", "Za")
 
 
 def read_sources(data: Path) -> list[str]:
@@ -34,8 +37,12 @@ def make_corpus(data: Path, n: int, seed: int = 17) -> pl.Series:
     for place in range(1, len(words)):
         before = words[place - 1]
         span = offsets[before + 1] - offsets[before]
-        words[place] = following[offsets[before] + (rng.random(n) * span).astype(np.int64)]
+        chained = following[offsets[before] + (rng.random(n) * span).astype(np.int64)]
+        drawn = following[rng.integers(0, len(following), n)]
+        words[place] = np.where(rng.random(n) < CHAINED_FRAC, chained, drawn)
     texts = [" ".join(vocabulary[words[:length, row]]) for row, length in enumerate(lengths)]
+    for row in np.flatnonzero(rng.random(n) < 0.5):  # a name or number in every other text: one word in fifty or sixty
+        texts[row] = f"{texts[row]} {NAMES[int(rng.integers(0, len(NAMES)))]}{int(rng.integers(0, 10**5))}"
     for row in range(COPY_EVERY - 1, n, COPY_EVERY):
         texts[row] = _edit(texts[int(rng.integers(0, row))], rng)
     return pl.Series("text", texts, dtype=pl.String)
