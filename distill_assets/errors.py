@@ -26,6 +26,10 @@ class ContaminationError(DistillError, ValueError):
     """A holdout item cannot be protected; decontamination does not skip rows."""
 
 
+class DuplicatesError(DistillError, ValueError):
+    """Duplicates cannot be marked as the recipe wants it; no sample was dropped."""
+
+
 class DatabaseSourceError(DistillError, ValueError):
     """A recipe's database cannot be built, opened or described."""
 

@@ -16,12 +16,15 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from distill_assets.curate.vectors.frames import sum_squares, unpack_vectors
+from distill_assets.errors import DuplicatesError
 
 # Rows of either side in one block: 16 MiB of products at a time.
 BLOCK_DOCUMENTS = 1_024
 BLOCK_ITEMS = 4_096
 # float32 products with the items' inverse lengths are this close to the exact ones; who passes is then measured exactly.
 SLACK = 1e-5
+# About 1 GiB of ids and cosines.
+MAX_PAIRS = 10_000_000
 
 NEAR_SCHEMA = {
     "document_id": pl.String, "benchmark": pl.String, "item_id": pl.String, "cosine": pl.Float64,
@@ -69,23 +72,42 @@ def keep_nearest(near: pl.DataFrame, n_neighbours: int) -> pl.DataFrame:
     return single.filter(pl.int_range(pl.len()).over("document_id") < n_neighbours)
 
 
-def find_semantic_pairs(vectors: pl.DataFrame, least_cosine: float) -> pl.DataFrame:
+def find_semantic_pairs(vectors: pl.DataFrame, least_cosine: float, new_ids: pl.Series | None = None) -> pl.DataFrame:
     """All pairs of texts whose cosine is at least `least_cosine`.
 
     Args:
-        vectors: rows of text_id and vector, one a text (see average_windows).
+        vectors: rows of text_id and vector, one a text (see average_windows). new_ids: only pairs with one of these texts; with
+            the pairs that were found before without them, that is all pairs.
 
     Returns:
-        PAIR_SCHEMA, left_id < right_id, sorted by both. Its size is the number of true pairs.
+        PAIR_SCHEMA, left_id < right_id, sorted by both.
+
+    Raises:
+        DuplicatesError: there are more than MAX_PAIRS; a table of them would not fit memory.
     """
     vectors = vectors.sort("text_id")
-    side, ids = _take_side(vectors), vectors["text_id"]
+    is_new = pl.repeat(True, vectors.height, eager=True) if new_ids is None else vectors["text_id"].is_in(new_ids.implode())
+    ordered = pl.concat([vectors.filter(is_new), vectors.filter(~is_new)])  # then each pair once: its left before its right
+    side, ids, n_pairs = _take_side(ordered), ordered["text_id"], 0
     found = [pl.DataFrame(schema=PAIR_SCHEMA)]
-    for start in range(0, vectors.height, BLOCK_DOCUMENTS):
-        rows = slice(start, min(start + BLOCK_DOCUMENTS, vectors.height))
+    for start in range(0, int(is_new.sum()), BLOCK_DOCUMENTS):
+        rows = slice(start, min(start + BLOCK_DOCUMENTS, int(is_new.sum())))
         for left, right, cosines in _find_hits(side, rows, side, least_cosine, is_triangle=True):
+            n_pairs += len(cosines)
+            check_pairs(n_pairs, least_cosine)
             found.append(pl.DataFrame({"left_id": ids[left], "right_id": ids[right], "cosine": cosines}, schema=PAIR_SCHEMA))
-    return pl.concat(found).sort("left_id", "right_id")
+    one, other = pl.col("left_id"), pl.col("right_id")
+    pairs = pl.concat(found).select(pl.min_horizontal(one, other), pl.max_horizontal(one, other).alias("right_id"), "cosine")
+    return pairs.sort("left_id", "right_id")
+
+
+def check_pairs(n_pairs: int, least_cosine: float) -> None:
+    """Refuse more pairs than a table of them could hold."""
+    if n_pairs > MAX_PAIRS:
+        raise DuplicatesError(
+            f"more than {MAX_PAIRS:,} pairs of texts have a cosine of {least_cosine:g} or more, so nearly all of the corpus says "
+            "the same. Nothing was marked. Raise duplicates.semantic_cosine, or have near duplicates dropped first."
+        )
 
 
 def average_windows(vectors: pl.DataFrame) -> pl.DataFrame:

@@ -8,10 +8,13 @@ import random
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from distill_assets.curate import neighbours
 from distill_assets.curate.neighbours import average_windows, find_cosine, find_near_items, find_semantic_pairs
 from distill_assets.curate.vectors.reading import round_vectors
+from distill_assets.errors import DuplicatesError
 
 
 def make_vectors(n: int, seed: int, width: int = 24) -> list[bytes]:
@@ -88,6 +91,24 @@ def test_pairs_equal_plain_integers_bit_for_bit(block: int, monkeypatch: pytest.
     monkeypatch.setattr(neighbours, "BLOCK_ITEMS", block)
     assert find_semantic_pairs(frame.sample(fraction=1, shuffle=True, seed=6), 0.7).rows() == expected
     assert find_cosine(vectors[3], vectors[4]) == measure_plainly(vectors[3], vectors[4])
+
+
+@given(n_new=st.integers(0, 40), seed=st.integers(0, 50))
+def test_pairs_of_new_texts_complete_the_pairs_of_the_old_ones(n_new: int, seed: int):
+    frame = pl.DataFrame({"text_id": [f"t{ix:03}" for ix in range(40)], "vector": make_vectors(40, seed)})
+    frame = frame.sample(fraction=1, shuffle=True, seed=seed)
+    new, old = frame["text_id"].head(n_new), frame.slice(n_new)
+    together = pl.concat([find_semantic_pairs(old, 0.6), find_semantic_pairs(frame, 0.6, new)])
+    assert together.sort("left_id", "right_id").equals(find_semantic_pairs(frame, 0.6))
+
+
+def test_a_corpus_that_says_one_thing_is_refused_before_its_pairs_fill_the_memory(monkeypatch: pytest.MonkeyPatch):
+    frame = pl.DataFrame({"text_id": [f"t{ix:03}" for ix in range(50)], "vector": [b"\x01\x02"] * 50})
+    monkeypatch.setattr(neighbours, "MAX_PAIRS", 1_225)
+    assert find_semantic_pairs(frame, 0.9).height == 1_225
+    monkeypatch.setattr(neighbours, "MAX_PAIRS", 1_224)
+    with pytest.raises(DuplicatesError, match=r"more than 1,224 pairs.*Raise duplicates\.semantic_cosine"):
+        find_semantic_pairs(frame, 0.9)
 
 
 def test_a_threshold_that_a_pair_reaches_exactly_counts_it():
