@@ -79,13 +79,15 @@ def project(rows: Any) -> Any:
 
 def _weigh_words(texts: pl.Series) -> Any:
     """Words and word pairs, rare ones heavier (TF-IDF), reduced to few dimensions by a truncated SVD."""
+    import numpy as np
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
     words = HashingVectorizer(n_features=_N_HASHED, ngram_range=(1, 2), alternate_sign=False, analyzer=_list_grams, norm=None)
     weighed = TfidfTransformer(sublinear_tf=True).fit_transform(words.transform(normalise_texts(texts)))
     n_dimensions = min(_N_REDUCED, texts.len() - 1)
-    return TruncatedSVD(n_components=n_dimensions, random_state=_SEED).fit_transform(weighed)
+    with np.errstate(invalid="ignore"):  # texts that are all alike have no variance to divide by
+        return TruncatedSVD(n_components=n_dimensions, random_state=_SEED).fit_transform(weighed)
 
 
 def _list_grams(text: str) -> list[str]:
