@@ -71,6 +71,8 @@ def load_encoder(path: Path, name: str, max_tokens: int) -> Encoder:
 
 def cut_windows(encoder: Encoder, texts: Sequence[str], max_tokens: int) -> list[Window]:
     """All windows of all texts, in order; every text has at least one."""
+    if not texts:
+        return []
     tokens = encoder.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     first, last = _find_marks(encoder.tokenizer)
     room = max_tokens - len(first) - len(last)

@@ -30,6 +30,8 @@ VECTOR_VERSION = "1"
 CHILD = "distill_assets.curate.vectors.child"
 # What a killed run loses at most, and what is one file.
 CHUNK_TEXTS = 2_048
+# One text's reading is bounded: so many characters are some 800 windows, half a minute of one core.
+MAX_CHARS = 200_000
 RunChild = Callable[[str, Path], object]
 
 
@@ -47,10 +49,14 @@ class TextReader(NamedTuple):
 
 
 class Vectors(NamedTuple):
-    """Vectors of all windows of the texts asked for, as VECTOR_SCHEMA says, by text and window; and how many texts were read."""
+    """Vectors of all windows of the texts asked for, as VECTOR_SCHEMA says, by text and window; and how many texts were read.
+
+    `cut_ids` are the texts of which only the first MAX_CHARS were read, so that nothing near in them clears nobody.
+    """
 
     frame: pl.DataFrame
     n_read: int
+    cut_ids: frozenset[str] = frozenset()
 
 
 def plan_reader(spec: EmbeddingSpec, threads: int, cache_dir: Path) -> TextReader:
@@ -90,7 +96,8 @@ def read_vectors(workspace: Workspace, recipe: str, reader: TextReader, texts: p
             f"{reader.model.name} left {missing} of {wanted.height} texts unread. Nothing was replaced. Run again: what was "
             "read is kept."
         )
-    return Vectors(known, new.height)
+    cut = wanted.filter(pl.col("text").str.len_chars() > MAX_CHARS)
+    return Vectors(known, new.height, frozenset(cut["text_id"]))
 
 
 def read_store(folder: Path, text_ids: pl.Series) -> pl.DataFrame:
@@ -110,7 +117,7 @@ def _read_new(folder: Path, texts: pl.DataFrame, reader: TextReader, run_child: 
     """Have a child read `texts` into files of `folder`."""
     inputs, spec_file = folder / "texts.new", folder / "spec.json"
     with replace_atomically(inputs) as temporary:
-        texts.with_columns(fold_texts(texts["text"]).alias("text")).write_parquet(temporary)
+        texts.with_columns(fold_texts(texts["text"].str.head(MAX_CHARS)).alias("text")).write_parquet(temporary)
     spec = VectorSpec(
         path=reader.model.path,
         name=reader.model.name,

@@ -113,6 +113,7 @@ def test_a_long_text_is_read_in_windows_that_overlap_and_reach_its_end(small: En
     assert max(len(window.ids) for window in windows) == 32
     assert (windows[-1].start_chars, windows[-1].end_chars) == (0, 0)
     assert embed_windows(small, windows, 32).shape == (len(windows), 16)
+    assert cut_windows(small, [], 32) == []
 
 
 @given(n_tokens=st.integers(0, 3000), room=st.integers(1, 200))

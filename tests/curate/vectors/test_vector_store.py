@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from distill_assets.clients.base_model import BaseModel
+from distill_assets.curate.vectors import store
 from distill_assets.curate.vectors.frames import VECTOR_SCHEMA, unpack_vectors
 from distill_assets.curate.vectors.store import TextReader, name_texts, plan_reader, read_vectors
 from distill_assets.curation import EmbeddingSpec
@@ -78,6 +79,15 @@ def test_a_killed_child_loses_at_most_a_chunk(tmp_path: Path, reader: TextReader
 def test_a_child_that_reads_nothing_is_an_error_and_nothing_counts(tmp_path: Path, reader: TextReader):
     with pytest.raises(TrainingError, match="left 5 of 5 texts unread"):
         read_vectors(Workspace(tmp_path), "choir", reader, TEXTS, lambda module, file: None)
+
+
+@pytest.mark.slow
+def test_a_text_beyond_measure_is_read_in_part_and_says_so(tmp_path: Path, reader: TextReader, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store, "MAX_CHARS", 100)
+    texts = pl.Series(["é" * 50 + "a" * 51, "b" * 100])
+    found = read_vectors(Workspace(tmp_path), "choir", reader, texts, run_child)
+    assert found.cut_ids == {name_texts(texts)[0]}
+    assert found.frame.group_by("text_id").agg(pl.col("end_chars").max())["end_chars"].to_list() == [100, 100]
 
 
 @pytest.mark.slow
