@@ -24,7 +24,7 @@ from distill_assets.curate.decontaminate.rules import (
     percentile_ngram,
 )
 from distill_assets.curate.decontaminate.short_items import ShortIndex, build_short_index
-from distill_assets.curate.decontaminate.streams import StreamKind, read_streams
+from distill_assets.curate.decontaminate.streams import Stream, StreamKind, read_streams
 from distill_assets.curate.decontaminate.tables import GramTable, build_table, is_shared_by, list_grams
 from distill_assets.curate.words import NORMALISER, normalise_texts
 from distill_assets.curation import ContaminationSpec
@@ -90,7 +90,7 @@ def list_variants(questions: pl.Series) -> pl.DataFrame:
     Returns:
         item (Int32, the question's row), text, is_own (the question as it stands), n_words (of the question as it stands).
     """
-    own = normalise_texts(questions)
+    own = normalise_texts(questions.clone())
     numbered = pl.DataFrame({"item": pl.int_range(questions.len(), dtype=pl.Int32, eager=True), "text": questions, "words": own})
     numbered = numbered.with_columns(is_own=pl.lit(True), n_words=own.str.count_matches(" ") + 1)
     frames = [numbered]
@@ -120,9 +120,21 @@ def _index_variants(variants: pl.DataFrame, overlap: Overlap, n: int) -> GramInd
     owners = variants["item"].to_numpy()
     stream = read_streams(variants["text"], {overlap.stream})[overlap.stream]
     grams, texts, places = list_grams(stream, n)
+    if overlap.stream == "numbers":
+        grams, texts, places = (column[_has_number(stream)[texts]] for column in (grams, texts, places))
     if overlap.is_own:
         kept = ~is_shared_by(grams, owners[texts], MAX_SHARING)
         grams, texts, places = grams[kept], texts[kept], places[kept]
     n_words, n_grams = kernels.count_covered(texts, places, n, len(owners)), np.bincount(texts, minlength=len(owners))
     widths = np.diff(stream.offsets) * STRETCH_TIMES + STRETCH_MORE if overlap.is_own else np.full(len(owners), 1 << 40)
     return GramIndex(overlap, n, build_table(grams, texts, places, n), owners, n_words, n_grams, widths)
+
+
+def _has_number(stream: Stream) -> Any:
+    """Whether each text of a numbers stream holds a number: without one, its words are all there is to compare."""
+    import numpy as np
+
+    from distill_assets.curate.decontaminate import kernels
+
+    counts = np.concatenate(([0], np.cumsum(stream.hashes == kernels.NUMBER)))
+    return counts[stream.offsets[1:]] > counts[stream.offsets[:-1]]

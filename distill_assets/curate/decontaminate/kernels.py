@@ -3,12 +3,13 @@
 Belongs here: what must run once for each byte, word or hit, as numba functions on arrays. Does not belong here: frames, texts,
 rules; this module is imported inside the functions that need it.
 
-The scan: a polynomial hash rolls over the words of a text; one bit of a small table, which stays in the processor's cache,
-says for most places that no item has these words; what is left is looked up in a hash table of 64-bit keys. A false hit needs
+The scan: a polynomial hash rolls over the words of a text; two bits of a small table, which stays in the processor's cache,
+say for most places that no item has these words; what is left is looked up in a hash table of 64-bit keys. A false hit needs
 two runs of words with the same 64-bit hash.
 
 Sources: M. O. Rabin and R. M. Karp, "Efficient randomized pattern-matching algorithms" (1987), for the rolling hash; B. H.
-Bloom (1970), with one hash function, for the bit table.
+Bloom (1970), for the bit table; both bits in one block as in F. Putze et al., "Cache-, hash- and space-efficient Bloom filters"
+(2007).
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from distill_assets.curate.kernels import FNV_PRIME, FNV_START, LETTERS, mix
 
 # An odd multiplier with well spread bits: 2^64 divided by the golden ratio (D. Knuth, TAOCP 3, 6.4).
 BASE = np.uint64(0x9E3779B97F4A7C15)
+FEW = 24
 ZERO, ONE = np.uint64(0), np.uint64(1)
-LOW_BITS, WORD_SHIFT, HIGH_BITS = np.uint64(63), np.uint64(6), np.uint64(20)
+LOW_BITS, HIGH_BITS = np.uint64(63), np.uint64(20)
 SPELLED_BITS = np.uint64(4095)
 NUMBER = np.uint64(0x6E756D626572)  # stands for every number
 
@@ -29,21 +31,16 @@ NUMBER = np.uint64(0x6E756D626572)  # stands for every number
 @njit(cache=True, nogil=True)
 def flag_numbers(data, starts, n_words):
     """Whether each word, as curate.kernels.hash_words parts them, holds an ASCII digit (uint8)."""
-    flags = np.zeros(n_words, np.uint8)
-    n = 0
+    flags, n = np.zeros(n_words + 1, np.uint8), ZERO
     for text in range(len(starts) - 1):
-        is_word = False
-        for place in range(starts[text], starts[text + 1]):
-            byte = data[place]
-            if LETTERS[byte]:
-                is_word = True
-                if 48 <= byte <= 57:
-                    flags[n] = 1
-            elif is_word:
-                n += 1
-                is_word = False
-        n += is_word
-    return flags
+        was_letter = ZERO
+        for place in range(np.uint64(starts[text]), np.uint64(starts[text + 1])):
+            is_letter = np.uint64(LETTERS[data[place]] != 0)
+            n += is_letter & ~was_letter  # no branch: where words begin cannot be predicted
+            was_letter = is_letter
+            if data[place] - np.uint8(48) < np.uint8(10):
+                flags[n] = 1
+    return flags[1:]
 
 
 @njit(cache=True, nogil=True)
@@ -125,7 +122,7 @@ def hash_ngrams(hashes, offsets, n):
             rolled = rolled * BASE + hashes[place]
             begin = place - n + 1
             if begin >= first:
-                grams[at], texts[at], places[at] = mix(rolled), text, begin - first
+                grams[at], texts[at], places[at] = rolled, text, begin - first
                 rolled -= hashes[begin] * top
                 at += 1
     return grams, texts, places
@@ -141,13 +138,18 @@ def count_covered(texts, places, n, n_texts):
     return covered
 
 
+@njit(cache=True, inline="always")
+def two_bits(gram_hash):
+    """The two bits of a block of 64 that stand for a gram."""
+    return (ONE << (gram_hash >> np.uint64(58))) | (ONE << ((gram_hash >> np.uint64(52)) & LOW_BITS))
+
+
 @njit(cache=True)
 def fill_tables(grams, bits, keys, slots):
     """Enter distinct `grams` into the bit table and the hash table; both have a power of two of places, empty slots are -1."""
-    bit_mask, mask = np.uint64(len(bits) * 64 - 1), np.uint64(len(keys) - 1)
+    block_mask, mask = np.uint64(len(bits) - 1), np.uint64(len(keys) - 1)
     for gram in range(len(grams)):
-        bit = grams[gram] & bit_mask
-        bits[bit >> WORD_SHIFT] |= ONE << (bit & LOW_BITS)
+        bits[grams[gram] & block_mask] |= two_bits(grams[gram])
         slot = (grams[gram] >> HIGH_BITS) & mask
         while slots[slot] >= 0:
             slot = (slot + ONE) & mask
@@ -171,30 +173,51 @@ def scan_ngrams(hashes, offsets, n, tables, is_first_only):
     With `is_first_only`, only the first place of each gram in each text.
     """
     bits, keys, slots, n_grams = tables
-    bit_mask = np.uint64(len(bits) * 64 - 1)
     seen = np.full(n_grams, -1, np.int32)
     found, n_found = np.empty((1024, 3), np.int32), 0
-    top = power(n - 1)
+    passed = np.empty(0, np.int64)
     for text in range(len(offsets) - 1):
-        first, rolled = offsets[text], ZERO
-        for place in range(first, min(first + n - 1, offsets[text + 1])):
-            rolled = rolled * BASE + hashes[place]
-        for place in range(first + n - 1, offsets[text + 1]):
-            rolled = rolled * BASE + hashes[place]
-            gram_hash = mix(rolled)
-            rolled -= hashes[place - n + 1] * top
-            bit = gram_hash & bit_mask
-            if (bits[bit >> WORD_SHIFT] >> (bit & LOW_BITS)) & ONE == ZERO:
-                continue
-            gram = find_slot(gram_hash, keys, slots)
+        n_words = offsets[text + 1] - offsets[text]
+        if n_words < n:
+            continue
+        if n_words > len(passed):
+            passed = np.empty(2 * n_words, np.int64)
+        words = hashes[offsets[text] : offsets[text + 1]]
+        for begin in passed[: _pass_places(words, n, bits, passed)]:
+            gram = find_slot(hash_one(words, begin, n), keys, slots)
             if gram < 0 or (is_first_only and seen[gram] == text):
                 continue
             seen[gram] = text
             if n_found == len(found):
                 found = np.concatenate((found, np.empty_like(found)))
-            found[n_found, 0], found[n_found, 1], found[n_found, 2] = text, place - n + 1 - first, gram
+            found[n_found, 0], found[n_found, 1], found[n_found, 2] = text, begin, gram
             n_found += 1
     return found[:n_found].copy()
+
+
+@njit(cache=True)
+def _pass_places(words, n, bits, passed):
+    """Write the places at which the bit table does not say no to `passed`; how many they are."""
+    block_mask, top, size = np.uint64(len(bits) - 1), power(n - 1), np.uint64(n)
+    n_passed, rolled = np.uint64(0), ZERO
+    for place in range(np.uint64(0), size - ONE):
+        rolled = rolled * BASE + words[place]
+    for begin in range(np.uint64(0), np.uint64(len(words)) - size + ONE):
+        rolled = rolled * BASE + words[begin + size - ONE]
+        pair = two_bits(rolled)
+        passed[n_passed] = begin
+        n_passed += np.uint64((bits[rolled & block_mask] & pair) == pair)  # no branch
+        rolled -= words[begin] * top
+    return n_passed
+
+
+@njit(cache=True)
+def hash_one(words, begin, n):
+    """The hash of the n-gram that begins at word `begin`."""
+    value = ZERO
+    for place in range(begin, begin + n):
+        value = value * BASE + words[place]
+    return value
 
 
 @njit(cache=True, nogil=True)
@@ -245,8 +268,16 @@ def _expand(found, posting_starts, posting_variants, posting_places, n_pairs):
             keys[at] = (np.int64(posting_variants[posting]) << 32) | posting_places[posting]
             places[at] = found[row, 1]
             at += 1
-    order = np.argsort(keys, kind="mergesort")
-    return keys[order], places[order]
+    if n_pairs > FEW:
+        order = np.argsort(keys, kind="mergesort")
+        return keys[order], places[order]
+    for last in range(1, n_pairs):  # most texts share a gram or two, for which a sort of its own costs more than it sorts
+        key, place, at = keys[last], places[last], last
+        while at > 0 and keys[at - 1] > key:
+            keys[at], places[at] = keys[at - 1], places[at - 1]
+            at -= 1
+        keys[at], places[at] = key, place
+    return keys, places
 
 
 @njit(cache=True)

@@ -90,15 +90,14 @@ def _find_grams(index: GramIndex, stream: Stream) -> pl.DataFrame:
     found = scan_stream(index.table, stream)
     table = index.table
     covers = kernels.cover_variants(found, table.starts, table.posting_texts, table.posting_places, index.widths, index.n)
-    documents, variants, n_covered, n_grams, place, n_span = covers.T
-    share = _measure_share(index, variants, n_covered, n_grams)
+    share = _measure_share(index, *covers.T[1:4])
     is_leak = share > (0.0 if index.overlap.measure == "any" else index.overlap.above_frac)
-    is_kept = is_leak | (n_span >= index.overlap.least_words) if index.overlap.is_reviewed else is_leak
-    place, n_span = _place_words(stream, documents, place, n_span)
-    columns = (documents, index.variant_items[variants], share, place, n_span, is_leak, is_kept)
-    names = ("document", "item", "coverage_frac", "place", "n_span_words", "is_leak", "is_kept")
+    is_kept = is_leak | (covers[:, 5] >= index.overlap.least_words) if index.overlap.is_reviewed else is_leak
+    covers, share, is_leak = covers[is_kept], share[is_kept], is_leak[is_kept]
+    documents, variants, place, n_span = covers[:, 0], covers[:, 1], *_place_words(stream, covers[:, 0], covers[:, 4], covers[:, 5])
+    columns = (documents, index.variant_items[variants], share, place, n_span, is_leak)
+    frame = pl.DataFrame(dict(zip(("document", "item", "coverage_frac", "place", "n_span_words", "is_leak"), columns, strict=True)))
     action = pl.when("is_leak").then(pl.lit("drop")).otherwise(pl.lit("review")).alias("action")
-    frame = pl.DataFrame(dict(zip(names, columns, strict=True))).filter("is_kept")
     return frame.with_columns(pl.lit(index.overlap.rule).alias("rule"), action).select(*FOUND_SCHEMA).cast(FOUND_SCHEMA)
 
 
@@ -141,7 +140,7 @@ def _keep_best(found: pl.DataFrame, rules: list[str]) -> pl.DataFrame:
 
 def _cut_spans(hits: pl.DataFrame, texts: pl.Series, kinds: dict[str, StreamKind]) -> pl.Series:
     """The words of each hit's longest shared run, as the rule's stream parts them."""
-    spans = [""] * hits.height
+    spans, places, lengths = [""] * hits.height, hits["place"].to_list(), hits["n_span_words"].to_list()
     is_spaced = pl.Series([kinds.get(rule) == "spaced" for rule in hits["rule"]], dtype=pl.Boolean)
     for kind, chosen in (("spaced", is_spaced.arg_true()), ("words", (~is_spaced).arg_true())):
         documents, last, words = hits["document"].gather(chosen), None, []
@@ -150,6 +149,5 @@ def _cut_spans(hits: pl.DataFrame, texts: pl.Series, kinds: dict[str, StreamKind
         for row, document in zip(chosen, documents, strict=True):  # a document's hits stand together
             if document != last:
                 last, words = document, next(folded).split(" ")
-            place, n_words = hits["place"][row], hits["n_span_words"][row]
-            spans[row] = " ".join(words[place : place + min(n_words, SPAN_CHARS)])[:SPAN_CHARS]
+            spans[row] = " ".join(words[places[row] : places[row] + min(lengths[row], SPAN_CHARS)])[:SPAN_CHARS]
     return pl.Series(spans, dtype=pl.String)

@@ -24,6 +24,10 @@ NUMBER_WORDS = (
     "once twice thrice double triple halves thirds quarters fourth fifth"
 )
 
+# Marks outside ASCII that part words as a space does, whatever stands beside them. Most texts that are not ASCII hold no others,
+# and without them need no folding, which takes as long as all the rest.
+PARTING_MARKS = "‘’‚‛“”„‟‹›«»–—―‐‑‒…•‣·→←↔⇒×÷≤≥≠≈−±∞√∑∫°€£¥¢§¶©®†‡′″\u00a0\u2002\u2003\u2009\u202f"
+
 
 class Stream(NamedTuple):
     """Word hashes of many texts, where each text begins, and, for numbers, each word's place among the text's own words."""
@@ -40,13 +44,20 @@ def read_streams(texts: pl.Series, kinds: set[StreamKind]) -> dict[StreamKind, S
 
     streams: dict[StreamKind, Stream] = {}
     if kinds & {"words", "numbers"}:
-        data = words.view_bytes(words.fold_texts(texts))
+        data = words.view_bytes(words.fold_texts(blank_marks(texts)))
         streams["words"] = Stream(*word_kernels.hash_words(*data))
     if "numbers" in kinds:
         streams["numbers"] = abstract_stream(streams["words"], data)
     if "spaced" in kinds:
         streams["spaced"] = Stream(*kernels.hash_spaced(*words.view_bytes(space_texts(texts))))
     return streams
+
+
+def blank_marks(texts: pl.Series) -> pl.Series:
+    """Put a space for each parting mark; the words stay the same."""
+    places = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()
+    blanked = texts.gather(places).str.replace_many(dict.fromkeys(PARTING_MARKS, " "))
+    return texts.clone().scatter(places, blanked) if len(places) else texts.clone()
 
 
 def abstract_stream(stream: Stream, data: tuple[Any, Any]) -> Stream:
