@@ -6,7 +6,8 @@ decontaminate, templates, difficulty), orders of preference and training (select
 
 Rows in = kept + dropped, asserted. Who is kept does not depend on row order: chance is a hash of the sample's id. Marks are
 applied first; then `best_of` and `max_per_template`, each by the best score; then shares, tokens and rows, which hold together
-on what is selected, train and held-out split alike. What people wrote is exempt from `best_of` and comes first in its template.
+on what is selected, train and held-out split alike. What people wrote is exempt from `best_of` and comes first in its template;
+it has no scores, so that where the best are preferred, `min_real_frac` is what keeps it.
 """
 
 from __future__ import annotations

@@ -2,19 +2,19 @@
 
 Belongs here: bounds, and findings in words. Does not belong here: measuring (report) and stopping a build (checks).
 
-The bounds are set between two kinds of corpora that were measured with `measure_corpus`. Varied ones: the built-in recipe's
-accepted samples (1,577 and 4,707 rows), GSM8K train (7,473 questions), MMLU dev and test (1,816 and 14,042). Collapsed ones: 805
-questions repeated to 7,000, a recipe's questions three and ten times each, one opening before all or half of the questions, and
-20 to 200 questions with other numbers. In brackets: the worst varied one, the best collapsed one of the shape that the measure
-is there for.
+The bounds are set between two kinds of corpora, measured by `python -m benchmarks.curate.diversity`. Varied ones: the built-in
+recipe's accepted samples (1,577 and 4,707 rows, and each of its databases), GSM8K train (7,473 questions), MMLU dev (1,816), and
+the questions of three benchmarks (15,525). Collapsed ones, made from the recipe and from GSM8K: each question three and ten times,
+one opening before all and before half of the questions, and 20 and 200 questions again and again with other numbers. In brackets:
+the worst varied one, then the best collapsed one of a shape that the measure is there for.
 
-    repeated_frac          0.20  (0.010, 0.67 copies)
-    compression_ratio      6.0   (3.5, 8.0 copies, 7.4 families)
-    head_frac              0.40  (0.25 "which of the following", 0.50 opening before half)
-    opening_frac           0.40  (0.10, 0.50 opening before half)
-    nearest_frac           0.30  (0.065, 0.39 copies, 0.89 families)
-    template_frac          0.10  (0.002, 0.05 where 20 families are equally frequent: see the next)
-    template_effective_frac 0.25 (0.98, 0.16 copies, 0.07 families)
+    repeated_frac           0.20  (0.012; 0.52 copies x3)
+    compression_ratio       6.0   (3.6; 8.0 copies x10, 6.5 families)
+    head_frac               0.40  (0.25 "which of the following"; 0.50 half opening)
+    opening_frac            0.40  (0.10; 0.50 half opening)
+    nearest_frac            0.30  (0.08; 0.71 copies x10, 0.97 families)
+    template_effective_frac 0.25  (0.98; 0.15 copies x10, 0.10 families)
+    template_frac           0.10  (0.004; one family that is a tenth of the corpus, which the measures above do not see)
 """
 
 from __future__ import annotations
