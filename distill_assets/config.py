@@ -318,6 +318,15 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def count_free_bytes() -> int:
+    """Memory that can be taken without swapping, in bytes, by the kernel's own estimate."""
+    try:
+        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):  # not Linux: half of all there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
 def export_setting(variable: str, value: str) -> None:
     """Set an environment variable for libraries and child processes that read it."""
     os.environ[variable] = value

@@ -427,3 +427,32 @@ def solve_pairs(n_documents, left, right, similarity, order):
                 representative[other] = document
                 strength[other] = weights[place]
     return representative, strength
+
+
+@njit(cache=True, nogil=True)
+def build_bands(tokens, begins, ends, multipliers, addends, n_rows):
+    """MinHash bands in the place of prefixes: one key a band, from the minima of `n_rows` hash functions.
+
+    Args:
+        multipliers (odd), addends: uint64, one a hash function h(x) = (a x + b) >> 32 over 64 bits, which is pairwise
+        independent enough for minima (Dietzfelbinger et al., 1997).
+
+    Returns:
+        band keys (uint64) and their offsets (int64, documents + 1).
+    """
+    n_documents, n_functions = len(begins), len(multipliers)
+    n_bands = n_functions // n_rows
+    keys = np.empty(n_documents * n_bands, np.uint64)
+    minima = np.empty(n_functions, np.uint64)
+    for document in range(n_documents):
+        minima[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+        for place in range(begins[document], ends[document]):
+            token = tokens[place]
+            for function in range(n_functions):
+                minima[function] = min(minima[function], (multipliers[function] * token + addends[function]) >> np.uint64(32))
+        for band in range(n_bands):
+            state = np.uint64(band)
+            for row in range(n_rows):
+                state = mix(state * FNV_PRIME + minima[band * n_rows + row])
+            keys[document * n_bands + band] = state
+    return keys, np.arange(n_documents + 1) * n_bands

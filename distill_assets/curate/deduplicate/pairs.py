@@ -16,6 +16,8 @@ import polars as pl
 from distill_assets.curate.deduplicate.shingles import Shingles
 
 MIN_BITS, MAX_BITS = 12, 24
+# Meets pairs of similarity 0.7 in 9,998 cases of 10,000, and 0.5 in 8,732.
+N_BANDS, BAND_ROWS, MINHASH_SEED = 32, 4, 17
 CLASS_BITS = 21  # 2 MiB: what a processor's own memory holds
 
 
@@ -79,11 +81,13 @@ def find_pairs(shingles: Shingles, threshold: float) -> pl.DataFrame:
     return _spread_to_members(pairs, unit_of).sort("left", "right")
 
 
-def keep_documents(shingles: Shingles, threshold: float, ranks: Any) -> Keep:
+def keep_documents(shingles: Shingles, threshold: float, ranks: Any, method: str = "exact") -> Keep:
     """Decide which documents stay.
 
     Args:
         ranks: uint64 a document, the lowest is the most wanted; equal ranks go by position.
+        method: exact meets all pairs; minhash meets a pair with the chance of `find_meeting_probability`, and takes none below
+        the threshold either, since each one that meets is compared.
     """
     import numpy as np
 
@@ -91,10 +95,41 @@ def keep_documents(shingles: Shingles, threshold: float, ranks: Any) -> Keep:
 
     order = np.argsort(ranks, kind="stable")
     units, unit_of = find_units(shingles, order)
-    search = prepare_search(shingles, units, class_shingles(shingles), threshold)
+    if method == "minhash":
+        search = _band_search(shingles, units)
+    else:
+        search = prepare_search(shingles, units, class_shingles(shingles), threshold)
     by_rank = np.argsort(ranks[units], kind="stable").astype(np.int32)
     keep = kernels.solve_keep(*search, threshold, by_rank, find_table_bits(len(search.prefixes)))
     return spread_keep(Keep(*keep), units, unit_of)
+
+
+def keep_from_pairs(n: int, pairs: pl.DataFrame, ranks: Any) -> Keep:
+    """Decide which of `n` documents stay, from pairs (left, right, similarity) that any engine found."""
+    import numpy as np
+
+    from distill_assets.curate.deduplicate import kernels
+
+    order = np.argsort(ranks, kind="stable").astype(np.int32)
+    columns = (pairs["left"].to_numpy(), pairs["right"].to_numpy(), pairs["similarity"].to_numpy())
+    return Keep(*kernels.solve_pairs(n, *columns, order))
+
+
+def find_meeting_probability(similarity: float) -> float:
+    """The chance that two documents of this similarity share a MinHash band: 1 - (1 - s^r)^b (Leskovec et al., MMDS, 3.4.2)."""
+    return 1 - (1 - similarity**BAND_ROWS) ** N_BANDS
+
+
+def _band_search(shingles: Shingles, documents: Any) -> Search:
+    """Documents that are searched by MinHash bands; the hash functions are fixed, so the same texts meet everywhere."""
+    import numpy as np
+
+    from distill_assets.curate.deduplicate import kernels
+
+    drawn = np.random.default_rng(MINHASH_SEED).integers(0, 2**64, (2, N_BANDS * BAND_ROWS), dtype=np.uint64)
+    begins, ends = shingles.starts[:-1][documents], shingles.starts[1:][documents]
+    bands = kernels.build_bands(shingles.tokens, begins, ends, drawn[0] | np.uint64(1), drawn[1], BAND_ROWS)
+    return Search(shingles.tokens, begins, ends, shingles.signatures[documents], *bands)
 
 
 def spread_keep(keep: Keep, units: Any, unit_of: Any) -> Keep:
