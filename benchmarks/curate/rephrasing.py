@@ -25,7 +25,7 @@ from distill_assets.clients.base_model import EMBEDDING_NAME, FETCHERS
 from distill_assets.config import cache_folder
 from distill_assets.curate.neighbours import find_near_items
 from distill_assets.curate.paraphrases import Texts, judge_closeness
-from distill_assets.curate.vectors.store import name_texts, plan_reader, read_vectors
+from distill_assets.curate.vectors.store import join_vectors, plan_reader, read_vectors
 from distill_assets.curation import ContaminationSpec, EmbeddingSpec
 from distill_assets.processes import constructed_environment
 from distill_assets.storage import Workspace
@@ -71,8 +71,8 @@ def measure_rephrasing(data: Path, cache: Path, n_threads: int) -> dict[str, Any
         Workspace(cache), "rephrasing", reader, pl.concat([world.items["text"], world.documents["text"]]), _run_child
     )
     started_s = time.process_time()
-    documents = _join_vectors(world.documents.select("document_id", "text"), read.frame)
-    items = _join_vectors(world.items, read.frame)
+    documents = join_vectors(world.documents.select("document_id", "text"), read.frame)
+    items = join_vectors(world.items, read.frame)
     near = find_near_items(documents, items, LEAST, spec.n_neighbours)
     search_s = time.process_time() - started_s
     marked = _mark(world, near, spec)
@@ -89,10 +89,6 @@ def measure_rephrasing(data: Path, cache: Path, n_threads: int) -> dict[str, Any
         "n_read": read.n_read,
         "search_cpu_s": round(search_s, 2),
     }
-
-
-def _join_vectors(texts: pl.DataFrame, vectors: pl.DataFrame) -> pl.DataFrame:
-    return texts.with_columns(name_texts(texts["text"])).drop("text").join(vectors, on="text_id")
 
 
 def _mark(world: World, near: pl.DataFrame, spec: ContaminationSpec) -> pl.DataFrame:

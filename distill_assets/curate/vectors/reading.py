@@ -8,8 +8,9 @@ A window's vector is the mean of the last hidden states. It is stored as whole n
 two stored vectors is an exact figure, whatever the order of sums (neighbours).
 
 Forward passes have a few fixed shapes: texts of like length, padded to one width and to one number of rows. Then a text's
-vector does not depend on what is read beside it; a test holds the bits to that. Another processor, device or version of torch
-may round otherwise in the last bits of a float, which moves a stored number by 1 now and then.
+vector does not depend on what is read beside it; a test holds the bits to that, and to the number of threads. Another
+processor, device or version of torch may round otherwise in the last bits of a float, which moves a stored number by 1 now and
+then (measured, AVX-512 beside AVX2: in 1 of 100 vectors, and no cosine by more than 0.0003). So vectors are kept, not remade.
 """
 
 from __future__ import annotations

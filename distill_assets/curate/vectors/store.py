@@ -73,6 +73,15 @@ def name_texts(texts: pl.Series) -> pl.Series:
     return pl.Series("text_id", [make_id("text", text) for text in texts.to_list()], dtype=pl.String)
 
 
+def join_vectors(texts: pl.DataFrame, vectors: pl.DataFrame) -> pl.DataFrame:
+    """One row for each window of each text: the columns of `texts` but `text` itself, and those of VECTOR_SCHEMA.
+
+    Args:
+        texts: any columns and `text`, such as document_id, or benchmark and item_id. vectors: of these texts.
+    """
+    return texts.with_columns(name_texts(texts["text"])).drop("text").join(vectors, on="text_id", maintain_order="left_right")
+
+
 def read_vectors(workspace: Workspace, recipe: str, reader: TextReader, texts: pl.Series, run_child: RunChild) -> Vectors:
     """Return the vectors of `texts`; only what the store lacks is read.
 

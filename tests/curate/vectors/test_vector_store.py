@@ -15,13 +15,13 @@ import pytest
 
 from distill_assets.clients.base_model import BaseModel
 from distill_assets.curate.vectors import store
-from distill_assets.curate.vectors.frames import VECTOR_SCHEMA, unpack_vectors
-from distill_assets.curate.vectors.store import TextReader, name_texts, plan_reader, read_vectors
+from distill_assets.curate.vectors.frames import VECTOR_SCHEMA
+from distill_assets.curate.vectors.store import TextReader, join_vectors, name_texts, plan_reader, read_vectors
 from distill_assets.curation import EmbeddingSpec
 from distill_assets.errors import BaseModelError, TrainingError
 from distill_assets.processes import constructed_environment
 from distill_assets.storage import Workspace
-from tests.curate.vectors.encoders import find_minilm, refuse, run_child, save_small
+from tests.curate.vectors.encoders import refuse, run_child, save_small
 
 TEXTS = pl.Series(["how many halls", "which hall is the largest", "", "naïve café", "x " * 300, "how many halls"])
 
@@ -38,6 +38,13 @@ def test_only_what_is_new_or_was_spoiled_is_read_and_the_same_comes_out(tmp_path
     assert first.n_read == 3 and dict(first.frame.schema) == VECTOR_SCHEMA
     more = read_vectors(workspace, "choir", reader, TEXTS.reverse(), run_child)
     assert more.n_read == 2
+    joined = join_vectors(pl.DataFrame({"document_id": list("abcdef"), "text": TEXTS}), more.frame)
+    assert set(joined["document_id"]) == set("abcdef") and "text" not in joined.columns
+    assert (
+        joined.filter(pl.col("document_id") == "a")
+        .drop("document_id")
+        .equals(first.frame.filter(pl.col("text_id") == name_texts(TEXTS)[0]))
+    )
     assert set(more.frame["text_id"]) == set(name_texts(TEXTS))
     assert more.frame.join(first.frame.select("text_id").unique(), on="text_id", how="semi").equals(first.frame)
     again = read_vectors(workspace, "choir", reader, TEXTS, refuse)
@@ -82,21 +89,18 @@ def test_a_child_that_reads_nothing_is_an_error_and_nothing_counts(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_text_beyond_measure_is_read_in_part_and_says_so(tmp_path: Path, reader: TextReader, monkeypatch: pytest.MonkeyPatch):
+def test_lookalikes_are_the_same_to_the_model_and_a_text_beyond_measure_is_read_in_part_and_says_so(
+    tmp_path: Path, reader: TextReader, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(store, "MAX_CHARS", 100)
-    texts = pl.Series(["é" * 50 + "a" * 51, "b" * 100])
-    found = read_vectors(Workspace(tmp_path), "choir", reader, texts, run_child)
-    assert found.cut_ids == {name_texts(texts)[0]}
-    assert found.frame.group_by("text_id").agg(pl.col("end_chars").max())["end_chars"].to_list() == [100, 100]
-
-
-@pytest.mark.slow
-def test_letters_that_only_look_alike_are_the_same_to_the_model(tmp_path: Path):
-    reader = find_minilm()
-    texts = pl.Series(["apple pie for two", "\u0430pple pie for two", "app\u200ble pie for two"])
-    frame = read_vectors(Workspace(tmp_path), "choir", reader, texts, run_child).frame
-    assert frame.height == 3
-    assert (unpack_vectors(frame) == unpack_vectors(frame)[0]).all()
+    alike = pl.Series(["apple pie for two", "\u0430pple pie for two", "app\u200ble pie for two"])
+    long = pl.Series(["é" * 50 + "a" * 51, "b" * 100])
+    found = read_vectors(Workspace(tmp_path), "choir", reader, pl.concat([alike, long]), run_child)
+    same = found.frame.filter(pl.col("text_id").is_in(name_texts(alike).implode()))
+    assert same.height == 3 and same["vector"].n_unique() == 1
+    assert found.cut_ids == {name_texts(long)[0]}
+    read_to = found.frame.filter(~pl.col("text_id").is_in(name_texts(alike).implode())).group_by("text_id")
+    assert read_to.agg(pl.col("end_chars").max())["end_chars"].to_list() == [100, 100]
 
 
 def test_another_model_or_length_reads_anew_and_threads_do_not():
