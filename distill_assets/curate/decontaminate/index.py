@@ -103,7 +103,8 @@ def list_variants(questions: pl.Series) -> pl.DataFrame:
 
 def index_overlap(items: pl.DataFrame, variants: pl.DataFrame, overlap: Overlap) -> list[GramIndex]:
     """One index, or as many as there are different n when the rule takes n from each benchmark."""
-    variants = variants.filter(pl.col("n_words") >= overlap.least_words) if overlap.is_own else variants.filter("is_own")
+    is_sized = pl.col("n_words").is_between(overlap.least_words, overlap.most_words)
+    variants = variants.filter(is_sized if overlap.is_own else pl.col("is_own"))
     if overlap.n is not None:
         return [_index_variants(variants, overlap, overlap.n)]
     sized = variants.with_columns(items["benchmark"].gather(variants["item"]).alias("benchmark"))

@@ -17,18 +17,19 @@ from distill_assets.curation import ContaminationSpec, NgramRule
 # Raise it when a rule, its constants or the evidence changes: findings of earlier rules are then found anew.
 RULES_VERSION = "ngrams@1"
 
-# any: one shared n-gram. words: the share of the item's words in shared n-grams. ngrams: the share of its n-grams. own: words,
-# or ngrams where the item has fewer words than two n-grams ("which of these is not a type of ..." is 8 of 9 words of an item).
-Measure = Literal["any", "words", "ngrams", "own"]
+# any: one shared n-gram. words: the share of the item's words in shared n-grams. ngrams: the share of its n-grams.
+Measure = Literal["any", "words", "ngrams"]
 
 # GPT-3 takes for N, per benchmark, the 5th percentile of its items' words, no less than 8 and no more than 13.
 # T. Brown et al., "Language Models are Few-Shot Learners" (2020), appendix C.
 GPT3_PERCENTILE, GPT3_LEAST, GPT3_MOST = 0.05, 8, 13
 
 # This project's rule counts the words of an item that stand in shared runs of three quarters of the recipe's n-gram (6 words for
-# 8): an edit here and there leaves those whole. With numbers taken out, other problems look alike more often, so more of the
-# item must stand. Chosen on GSM8K train and 819 general texts (benchmarks/README.md): together they mark 0.1% and none.
+# 8): an edit here and there leaves those whole. An item of fewer words than two n-grams is counted by its n-grams, for "which of
+# these is not a type of" is 8 of 9 words of a question, and 1 of its 2 n-grams. With numbers taken out, other problems look alike
+# more often, so more of the item must stand. Chosen on GSM8K train and 819 general texts: together they mark 0.1% and none.
 COVER_QUARTERS = 3
+LONG_NGRAMS = 2
 NUMBERS_LEAST_FRAC = 0.6
 
 # An item's shared runs must stand near each other: within so many times its words, and so many more.
@@ -45,10 +46,10 @@ WHOLE = 1 - 1e-9
 class Overlap(NamedTuple):
     """One comparison: n-grams of `n` words (None: as GPT-3 does) of a stream, what is measured, from where on it is a leak.
 
-    A share must be above `above_frac`. Items of fewer words than `least_words` are left to exact features (short_items).
-    `is_own`: this project's, where a smaller share is for review when a run of `least_words` is shared, if `is_reviewed`; items are
-    also read with their punctuation deleted, as careless copies are; n-grams that many items share do not count, and those that
-    do must stand near each other.
+    A share must be above `above_frac`. Only items of `least_words` to `most_words` words are compared; others are left to another
+    comparison or to exact features (short_items). `is_own`: this project's, where items are also read with their punctuation
+    deleted, as careless copies are, n-grams that many items share do not count, and those that do must stand near each other. A
+    smaller share is for review when a run of `review_words` is shared; 0: never.
     """
 
     rule: str
@@ -56,9 +57,10 @@ class Overlap(NamedTuple):
     n: int | None
     measure: Measure
     above_frac: float = 0.0
-    least_words: int = 0
     is_own: bool = False
-    is_reviewed: bool = False
+    least_words: int = 0
+    most_words: int = 1 << 31
+    review_words: int = 0
 
 
 PUBLISHED: dict[NgramRule, tuple[Overlap, ...]] = {
@@ -79,13 +81,21 @@ PUBLISHED: dict[NgramRule, tuple[Overlap, ...]] = {
 
 def list_overlaps(spec: ContaminationSpec) -> tuple[Overlap, ...]:
     """The comparisons that `spec` asks for."""
-    n = max(1, spec.ngram * COVER_QUARTERS // 4)
-    own = Overlap("cover", "words", n, "own", min(spec.min_coverage, WHOLE), spec.ngram, True, True)
-    chosen = (own,) if spec.rule == "cover" else PUBLISHED[spec.rule]
+    chosen = list_own(spec) if spec.rule == "cover" else PUBLISHED[spec.rule]
     if not spec.abstract_numbers:
         return chosen
+    n, long_words = spec.ngram * COVER_QUARTERS // 4, spec.ngram * LONG_NGRAMS
     least = min(max(spec.min_coverage, NUMBERS_LEAST_FRAC), WHOLE)
-    return (*chosen, Overlap("numbers_changed", "numbers", n, "own", least, spec.ngram, True))
+    return (*chosen, Overlap("numbers_changed", "numbers", max(1, n), "words", least, True, long_words))
+
+
+def list_own(spec: ContaminationSpec) -> tuple[Overlap, ...]:
+    """This project's rule: long items by words, and those barely longer than an n-gram by n-grams."""
+    n, long_words, least = spec.ngram * COVER_QUARTERS // 4, spec.ngram * LONG_NGRAMS, min(spec.min_coverage, WHOLE)
+    return (
+        Overlap("cover", "words", max(1, n), "words", least, True, long_words, review_words=spec.ngram),
+        Overlap("cover", "words", spec.ngram, "ngrams", least, True, spec.ngram, long_words - 1, spec.ngram),
+    )
 
 
 def percentile_ngram(lengths: list[int]) -> int:

@@ -92,7 +92,7 @@ def _find_grams(index: GramIndex, stream: Stream) -> pl.DataFrame:
     covers = kernels.cover_variants(found, table.starts, table.posting_texts, table.posting_places, index.widths, index.n)
     share = _measure_share(index, *covers.T[1:4])
     is_leak = share > (0.0 if index.overlap.measure == "any" else index.overlap.above_frac)
-    is_kept = is_leak | (covers[:, 5] >= index.overlap.least_words) if index.overlap.is_reviewed else is_leak
+    is_kept = is_leak | (covers[:, 5] >= index.overlap.review_words) if index.overlap.review_words else is_leak
     covers, share, is_leak = covers[is_kept], share[is_kept], is_leak[is_kept]
     documents, variants, place, n_span = covers[:, 0], covers[:, 1], *_place_words(stream, covers[:, 0], covers[:, 4], covers[:, 5])
     columns = (documents, index.variant_items[variants], share, place, n_span, is_leak)
@@ -103,15 +103,9 @@ def _find_grams(index: GramIndex, stream: Stream) -> pl.DataFrame:
 
 def _measure_share(index: GramIndex, variants: Any, n_covered: Any, n_grams: Any) -> Any:
     """The share of each variant that the rule looks at, 0 to 1."""
-    import numpy as np
-
-    of_words = n_covered / index.variant_words[variants]
-    of_grams = n_grams / index.variant_grams[variants]
     if index.overlap.measure == "ngrams":
-        return of_grams
-    if index.overlap.measure == "own":
-        return np.where(index.variant_words[variants] < 2 * index.n, of_grams, of_words)
-    return of_words
+        return n_grams / index.variant_grams[variants]
+    return n_covered / index.variant_words[variants]
 
 
 def _place_words(stream: Stream, documents: Any, place: Any, n_span: Any) -> tuple[Any, Any]:
