@@ -34,6 +34,11 @@ VERY_SHORT_WORDS = 2
 REVIEW_WORDS = 5
 REACHED_WORDS = 20  # where the first sentences or lines of a text end, at most
 SENTENCE_END = r"[\n\r\x0B\f\x85\u{2028}\u{2029}:：。？！]+|[.?!;]+[^\w\s]*(?:\s|$)"
+# Before and after these a sentence ends too, whatever stands there: tags of chat templates, who speaks, the letters of choices.
+LABELS = (
+    r"(<[|/]?\w{1,30}[|]?>|\[/?INST\]|\b(?:User|USER|Human|Assistant|ASSISTANT|AI|Question|Answer|Response|Solution|Choices|Options)\s*:"
+    r"|\([A-Ea-e]\)\s|\b[A-E][).]\s)"
+)
 MATCH_SCHEMA = {"document": pl.Int32, "item": pl.Int32, "place": pl.Int32, "n_words": pl.Int32}
 
 
@@ -135,7 +140,7 @@ def _find_extras(index: ShortIndex, matches: pl.DataFrame, words: Stream, answer
 def _find_bounds(matches: pl.DataFrame, texts: pl.Series) -> tuple[pl.Series, pl.Series]:
     """is_begin, is_end: whether each match begins where a sentence or line begins, and ends where one ends."""
     numbers = matches["document"].unique().sort()
-    parts = texts.gather(numbers).str.replace_all(SENTENCE_END, "\n").str.split("\n")
+    parts = texts.gather(numbers).str.replace_all(LABELS, "\n${1}\n").str.replace_all(SENTENCE_END, "\n").str.split("\n")
     parted = pl.DataFrame({"document": numbers, "part": parts}).explode("part", empty_as_null=True)
     parted = parted.with_columns(words=normalise_texts(parted["part"].fill_null(""))).filter(pl.col("words") != "")
     ends = parted.select("document", word=(pl.col("words").str.count_matches(" ") + 1).cum_sum().over("document").cast(pl.Int32))
