@@ -91,17 +91,13 @@ def list_grams(words: Any, n: int) -> Grams:
 
 def _measure_head(grams: Grams, texts: pl.Series) -> Measure:
     """Share of the texts that hold the most frequent n-gram, and its words."""
-    import numpy as np
-
     if not len(grams.hashes):
         return Measure("head_frac", 0.0)
-    pairs = np.unique(np.stack([grams.hashes, grams.texts.astype(np.uint64)], axis=1), axis=0)
-    hashes, counts = np.unique(pairs[:, 0], return_counts=True)
-    top = hashes[counts == counts.max()][0]
-    first = int(np.flatnonzero(grams.hashes == top)[0])
-    place = int(grams.places[first])
-    words = normalise(texts[int(grams.texts[first])]).split(" ")[place : place + HEAD_WORDS]
-    return Measure("head_frac", float(counts.max() / texts.len()), " ".join(words))
+    held = pl.DataFrame({"gram": grams.hashes, "text": grams.texts, "place": grams.places})
+    counts = held.group_by("gram").agg(pl.col("text").n_unique().alias("n")).sort(["n", "gram"], descending=[True, False])
+    text, place = held.filter(pl.col("gram") == counts["gram"][0]).select("text", "place").row(0)
+    words = normalise(texts[text]).split(" ")[place : place + HEAD_WORDS]
+    return Measure("head_frac", counts["n"][0] / texts.len(), " ".join(words))
 
 
 def _compress(texts: pl.Series) -> float:

@@ -17,6 +17,8 @@ import polars as pl
 SAMPLE_ROWS = 5000
 # Rows for what compares each with each: half a million pairs.
 PAIR_ROWS = 1000
+# Of a longer text only its beginning is measured, so that one row cannot outweigh all others.
+MAX_MEASURED_CHARS = 20_000
 
 
 def add_rank(texts: pl.DataFrame) -> pl.DataFrame:
@@ -31,8 +33,8 @@ def add_rank(texts: pl.DataFrame) -> pl.DataFrame:
 
 
 def take_sample(ranked: pl.DataFrame, n_rows: int) -> pl.DataFrame:
-    """The `n_rows` rows of lowest rank, in the order of rank."""
-    return ranked.sort("rank", "text").head(n_rows)
+    """The `n_rows` rows of lowest rank, in the order of rank; a text is cut at MAX_MEASURED_CHARS."""
+    return ranked.sort("rank", "text").head(n_rows).with_columns(pl.col("text").str.head(MAX_MEASURED_CHARS))
 
 
 def _hash_row(text: str, number: int) -> int:

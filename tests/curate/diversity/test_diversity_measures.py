@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distill_assets.curate.diversity.measures import list_grams, measure_labels, measure_pairs, measure_texts, measure_vectors
-from distill_assets.curate.diversity.samples import add_rank, take_sample
+from distill_assets.curate.diversity.samples import MAX_MEASURED_CHARS, add_rank, take_sample
 from distill_assets.curate.words import hash_words, normalise
 
 
@@ -113,6 +113,11 @@ def test_the_sample_does_not_depend_on_the_order_of_rows(rows, random, n):
     picked = [take_sample(add_rank(pl.DataFrame({"text": order})), n)["text"].to_list() for order in (rows, shuffled)]
     assert picked[0] == picked[1]
     assert len(picked[0]) == min(n, len(rows))
+
+
+def test_of_a_giant_text_only_the_beginning_is_measured():
+    found = take_sample(add_rank(pl.DataFrame({"text": ["x y " * 100_000, "short"]})), 2)
+    assert sorted(found["text"].str.len_chars()) == [5, MAX_MEASURED_CHARS]
 
 
 def test_the_sample_keeps_the_share_of_copies():
