@@ -38,7 +38,7 @@ READ: dict[str, tuple[type[pl.DataType], object]] = {
 
 
 class Selection(NamedTuple):
-    """What stays (columns of the samples plus split and position) and what leaves (dropped_samples); by sample_id."""
+    """What stays (columns of the samples, topic, difficulty, split, position) and what leaves (dropped_samples); by sample_id."""
 
     kept: pl.DataFrame
     dropped: pl.DataFrame
@@ -62,7 +62,7 @@ def select_samples(samples: pl.DataFrame, marks: pl.DataFrame, spec: CurateSpec)
     rows = _drop_left_out(rows, shares, spec)
     dropped = rows.filter(pl.col("drop_reason").is_not_null())
     dropped = dropped.select(name for name in DROPPED_SAMPLES.fields if name in dropped.columns).sort("sample_id")
-    kept = rows.filter(pl.col("drop_reason").is_null()).select("sample_id", "is_real", "difficulty")
+    kept = rows.filter(pl.col("drop_reason").is_null()).select("sample_id", "is_real", "topic", "difficulty")
     if kept.is_empty():
         raise NothingSurvivedError(
             f"{samples.height} judged samples, 0 kept: {count_reasons(dropped)}. training_dataset was not replaced. "
@@ -70,7 +70,7 @@ def select_samples(samples: pl.DataFrame, marks: pl.DataFrame, spec: CurateSpec)
         )
     if kept.height + dropped.height != samples.height:
         raise AssertionError(f"{samples.height} rows in, {kept.height} kept + {dropped.height} dropped")
-    placed = add_position(add_split(kept, spec), spec).select("sample_id", "split", "position")
+    placed = add_position(add_split(kept, spec), spec).drop("is_real")
     return Selection(samples.join(placed, on="sample_id", how="inner").sort("sample_id"), dropped)
 
 
