@@ -47,11 +47,21 @@ def list_watched(folder: RecipeFolder) -> list[WatchedFiles]:
     seeds = sorted({file for pattern in recipe.seeds for file in path.glob(pattern) if file.is_file()})
     databases = tuple(path / source for source in recipe.databases.values())
     home = Workspace(home_folder())
+    named = [spec.file for spec in recipe.curate.contamination.benchmarks.values() if spec.file]
+    real = sorted({file for pattern in recipe.curate.mix.real_samples for file in path.glob(pattern) if file.is_file()})
+    optional = [
+        WatchedFiles(
+            "benchmark_files", "Files of benchmarks that must not leak into training.", tuple(path / name for name in named)
+        ),
+        WatchedFiles("real_files", "Files of samples that people wrote.", tuple(real)),
+    ]
+    wanted = (bool(recipe.curate.contamination.benchmarks), bool(recipe.curate.mix.real_samples))
     return [
         WatchedFiles("seed_files", "Seed files of the recipe, as a person edits them.", tuple(seeds)),
         WatchedFiles("holdout_file", "The file of real questions with gold SQL.", (path / recipe.holdout,)),
         WatchedFiles("database_files", "The databases' scripts or files.", databases),
         WatchedFiles("label_file", "What people said of samples, as distill review keeps it.", (labels_file(home, recipe.name),)),
+        *(watched for watched, is_wanted in zip(optional, wanted, strict=True) if is_wanted),
     ]
 
 

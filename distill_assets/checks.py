@@ -19,6 +19,10 @@ from distill_assets.config import Recipe, ThresholdSpec
 from distill_assets.gates import asset_key, latest_version
 from distill_assets.storage import Workspace, read_table
 from distill_assets.tables import (
+    CONTAMINATION_HITS,
+    CORPUS_DIVERSITY,
+    CURATION_MARKS,
+    DUPLICATES,
     EVAL_RESULTS,
     HOLDOUT,
     JUDGE_CALIBRATION,
@@ -150,6 +154,17 @@ def plan_checks(thresholds: ThresholdSpec) -> dict[str, tuple[Check, ...]]:
                         mostly=1 - t.max_unscored_frac,
                     ),
                 ),
+            ),
+        ),
+        DUPLICATES.name: (shape_check(DUPLICATES),),
+        CONTAMINATION_HITS.name: (shape_check(CONTAMINATION_HITS),),
+        CURATION_MARKS.name: (shape_check(CURATION_MARKS),),
+        CORPUS_DIVERSITY.name: (
+            shape_check(CORPUS_DIVERSITY),
+            Check(
+                "no_collapse",
+                "what is trained on is as varied as curate.collapse asks, as a whole and by teacher, strategy and database",
+                (expect("column_values_to_be_null", column="problem"),),
             ),
         ),
         TRAINING_DATASET.name: (

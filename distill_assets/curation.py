@@ -77,8 +77,8 @@ class ContaminationSpec(Spec):
 
     `rule` and `ngram`: what n-gram overlap counts; `min_coverage` is the share of an item that must stand in the sample.
     `abstract_numbers` compares with numbers taken out as well, which finds an altered problem. `cosine` and
-    `review_cosine` need an embedding model: from the first on a sample leaks, from the second on the `arbiter` is asked, or,
-    without one, people can look. A sample that the arbiter could not judge is kept out.
+    `review_cosine` need an embedding model: from the first on a sample leaks, and in between one that keeps the item's numbers;
+    of the others in between the `arbiter` is asked, or, without one, people can look. A sample that the arbiter could not judge is kept out.
     """
 
     fields: tuple[TextField, ...] = Field(("question",), min_length=1)
@@ -159,6 +159,25 @@ class MixSpec(Spec):
         return self
 
 
+class CollapseSpec(Spec):
+    """Bounds on the variety of what is trained on, as a whole and by teacher, strategy and database; null sets none.
+
+    Shares are of samples: that repeat another one's question, whose questions hold or begin with the same four words, that share half
+    of their word pairs with another one, or have the most common template. `min_template_effective_frac` is the number of
+    templates that are as varied as those there are, by samples. `max_loss_frac` is how much less varied than the seeds the
+    corpus may be, on equally many rows.
+    """
+
+    max_repeated_frac: float | None = Field(0.2, ge=0, le=1)
+    max_compression_ratio: float | None = Field(6.0, ge=1)
+    max_head_frac: float | None = Field(0.4, ge=0, le=1)
+    max_opening_frac: float | None = Field(0.4, ge=0, le=1)
+    max_nearest_frac: float | None = Field(0.3, ge=0, le=1)
+    max_template_frac: float | None = Field(0.1, ge=0, le=1)
+    min_template_effective_frac: float | None = Field(0.25, ge=0, le=1)
+    max_loss_frac: float | None = Field(None, ge=0, le=1)
+
+
 class CurateSpec(Spec):
     """What is marked, and which samples are selected.
 
@@ -171,6 +190,7 @@ class CurateSpec(Spec):
     contamination: ContaminationSpec = ContaminationSpec()
     embedding: EmbeddingSpec | None = None
     mix: MixSpec = MixSpec()
+    collapse: CollapseSpec = CollapseSpec()
     best_of: int | None = Field(None, ge=1)
     max_samples: int = Field(1600, ge=1)
     max_tokens: int | None = Field(None, ge=1)

@@ -186,6 +186,7 @@ JUDGED_SAMPLES = TableSpec(
     {
         "sample_id": Field(S, "the generation's id"),
         "seed_id": Field(S, "seed that it was made from"),
+        "strategy": Field(S, "strategy that made the request"),
         "database": Field(S, "database that the question is asked about"),
         "question": Field(S, "the question", nullable=True),
         "trace": Field(S, "the reasoning", nullable=True),
@@ -263,19 +264,78 @@ QUALITY_SCORES = TableSpec(
     },
 )
 
+REAL_SAMPLES = TableSpec(
+    "real_samples",
+    "Samples that people wrote, to be mixed in: their queries ran on every instance.",
+    ("sample_id",),
+    {
+        "sample_id": Field(S, "content id of database, question and query"),
+        "database": Field(S, "database that the question is asked about"),
+        "question": Field(S, "the question as a person asked it"),
+        "sql": Field(S, "the query as a person wrote it"),
+        "licence": Field(S, "licence of the sample"),
+        "source_file": Field(S, "file inside the recipe that holds it"),
+    },
+    unversioned=("source_file",),
+)
+
+TEXT_FIELDS = ("question", "answer", "both")
+DUPLICATE_KINDS = ("exact", "normalized", "near", "semantic")
+
+DUPLICATES = TableSpec(
+    "duplicates",
+    "Accepted samples that say the same as another one, which stands for them; one row a sample and field.",
+    ("sample_id", "field"),
+    {
+        "sample_id": Field(S, "the sample marked"),
+        "field": Field(S, "what was compared", allowed=TEXT_FIELDS),
+        "duplicate_kind": Field(S, "same text, same words, many of the same word pairs, or same meaning", allowed=DUPLICATE_KINDS),
+        "duplicate_of": Field(S, "the sample that stands for its cluster, which is no duplicate itself"),
+        "similarity": Field(F, "Jaccard similarity of word n-grams, or cosine of embeddings, 0 to 1"),
+    },
+)
+
+CONTAMINATION_ACTIONS = ("drop", "review")
+
+CONTAMINATION_HITS = TableSpec(
+    "contamination_hits",
+    "Overlaps of accepted samples with holdout and benchmark items: which item, by which rule, which words.",
+    ("sample_id", "field", "benchmark", "item_id", "rule"),
+    {
+        "sample_id": Field(S, "the sample that overlaps"),
+        "field": Field(S, "what was compared", allowed=TEXT_FIELDS),
+        "benchmark": Field(S, "holdout, or the benchmark as the recipe names it"),
+        "item_id": Field(S, "the item that it overlaps"),
+        "rule": Field(S, "the rule that fired; arbiter_failed when nobody could tell"),
+        "action": Field(S, "whether the sample is kept out, or only shown to people", allowed=CONTAMINATION_ACTIONS),
+        "coverage_frac": Field(F, "share of the item that stands in the sample, or cosine of embeddings; 0 to 1", nullable=True),
+        "span": Field(S, "the words that overlap; null when the whole text is close", nullable=True),
+        "reason": Field(S, "the arbiter's reason", nullable=True),
+    },
+)
+
+DIFFICULTIES = ("easy", "medium", "hard", "extra", "unparsed")
+
 CURATION_MARKS = TableSpec(
     "curation_marks",
-    "Findings about judged samples; a mark drops nothing.",
+    "All that selection goes by, one row an accepted sample; a mark drops nothing.",
     ("sample_id",),
     {
         "sample_id": Field(S, "the sample marked"),
-        "duplicate_of": Field(S, "the representative of its cluster, when it is another", nullable=True),
-        "duplicate_kind": Field(S, "how they are alike", nullable=True, allowed=("exact", "near")),
-        "similarity": Field(F, "Jaccard similarity of word 2-grams, 0 to 1", nullable=True),
-        "contaminated_by": Field(S, "the holdout item that it overlaps", nullable=True),
+        "duplicate_of": Field(S, "the sample that stands for its cluster, when it is another", nullable=True),
+        "duplicate_kind": Field(S, "how they are alike", nullable=True, allowed=DUPLICATE_KINDS),
+        "duplicate_field": Field(S, "what was compared", nullable=True, allowed=TEXT_FIELDS),
+        "similarity": Field(F, "Jaccard similarity or cosine, 0 to 1", nullable=True),
+        "contaminated_by": Field(S, "benchmark and item that it overlaps most", nullable=True),
         "contamination_rule": Field(S, "the rule that fired", nullable=True),
+        "contamination_action": Field(S, "what follows", nullable=True, allowed=CONTAMINATION_ACTIONS),
         "contamination_span": Field(S, "the overlapping words", nullable=True),
-        "rule_key": Field(S, "content id of the holdout and the rule that the sample was held against"),
+        "template_id": Field(S, "content id of the template: the sample without names, numbers and values"),
+        "template": Field(S, "the template"),
+        "topic": Field(S, "database and tables that the query is about; null when it cannot be read", nullable=True),
+        "difficulty": Field(S, "how hard the query is, by its parts", allowed=DIFFICULTIES),
+        "n_tokens": Field(N, "tokens of question and query, in the student's own; null without a bound on them", nullable=True),
+        "rule_key": Field(S, "content id of the rules for template, topic and difficulty"),
     },
 )
 
@@ -285,35 +345,58 @@ TRAINING_DATASET = TableSpec(
     ("sample_id",),
     {
         "sample_id": Field(S, "the sample's id"),
-        "seed_id": Field(S, "seed that it was made from"),
+        "seed_id": Field(S, "seed that it was made from; null when a person wrote it", nullable=True),
+        "strategy": Field(S, "strategy that made it; real when a person wrote it"),
         "database": Field(S, "database that the question is asked about"),
         "question": Field(S, "the question"),
         "sql": Field(S, "the query"),
         "prompt": Field(S, "text before the answer, as the student sees it"),
         "completion": Field(S, "text that the student learns to write"),
-        "teacher": Field(S, "teacher as the recipe names it, with version"),
+        "teacher": Field(S, "teacher as the recipe names it, with version; people when a person wrote it"),
+        "topic": Field(S, "database and tables that the query is about", nullable=True),
+        "difficulty": Field(S, "how hard the query is, by its parts", allowed=DIFFICULTIES),
         "split": Field(S, "train, or heldout for the synthetic evaluation", allowed=("train", "heldout")),
+        "position": Field(N, "place in the order of training, from 0"),
     },
 )
 
 DROP_REASONS = (
-    "unscored", "rejected", "contaminated", "exact_duplicate", "near_duplicate", "over_limit",
+    "unscored", "rejected", "contaminated", "exact_duplicate", "normalized_duplicate", "near_duplicate", "semantic_duplicate",
+    "over_best_of", "over_template", "over_quota", "over_tokens", "over_limit",
 )  # fmt: skip
 
 DROPPED_SAMPLES = TableSpec(
     "dropped_samples",
-    "The quarantine: every judged sample that is not in training_dataset, each with exactly one reason.",
+    "The quarantine: every judged or real sample that is not in training_dataset, each with exactly one reason.",
     ("sample_id",),
     {
         "sample_id": Field(S, "the sample's id"),
-        "seed_id": Field(S, "seed that it was made from"),
+        "seed_id": Field(S, "seed that it was made from; null when a person wrote it", nullable=True),
         "database": Field(S, "database that the question is asked about"),
         "question": Field(S, "the question", nullable=True),
         "sql": Field(S, "the query", nullable=True),
         "drop_reason": Field(S, "why it left; the first that applies in this order", allowed=DROP_REASONS),
-        "evidence": Field(S, "the failed criterion, the representative or the holdout item", nullable=True),
+        "evidence": Field(S, "the failed criterion, the sample that stands for it, the item, or the bound", nullable=True),
     },
 )
+
+CORPUS_DIVERSITY = TableSpec(
+    "corpus_diversity",
+    "How varied the training data is: measures of the whole, of each teacher, strategy and database, and of the seeds beside it.",
+    ("slice_by", "slice_value", "metric"),
+    {
+        "slice_by": Field(
+            S, "what was measured: whole or a slice of the dataset; accepted: before curation; whole_at: so many rows of it",
+            allowed=("whole", "teacher", "strategy", "database", "seeds", "whole_at_seeds", "whole_at", "accepted"),
+        ),
+        "slice_value": Field(S, "which slice, or how many rows"),
+        "metric": Field(S, "the measure"),
+        "value": Field(F, "its value; a share is 0 to 1"),
+        "n": Field(N, "rows that it was measured on"),
+        "example": Field(S, "the text that the figure speaks of", nullable=True),
+        "problem": Field(S, "what is wrong with it, in words; null when it is within its bound", nullable=True),
+    },
+)  # fmt: skip
 
 EVAL_RESULTS = TableSpec(
     "eval_results",
@@ -342,8 +425,9 @@ EVAL_RESULTS = TableSpec(
 TABLES: dict[str, TableSpec] = {
     spec.name: spec
     for spec in (
-        DATABASES, SEED_CORPUS, HOLDOUT, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, REVIEW_LABELS, JUDGE_CALIBRATION,
-        QUALITY_SCORES, JUDGED_SAMPLES, CURATION_MARKS, TRAINING_DATASET, DROPPED_SAMPLES, EVAL_RESULTS,
+        DATABASES, SEED_CORPUS, HOLDOUT, BENCHMARK_ITEMS, REAL_SAMPLES, RAW_GENERATIONS, PLANTED_ERRORS, VERDICTS, REVIEW_LABELS,
+        JUDGE_CALIBRATION, QUALITY_SCORES, JUDGED_SAMPLES, DUPLICATES, CONTAMINATION_HITS, CURATION_MARKS, TRAINING_DATASET,
+        DROPPED_SAMPLES, CORPUS_DIVERSITY, EVAL_RESULTS,
     )
 }  # fmt: skip
 

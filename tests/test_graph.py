@@ -23,7 +23,8 @@ from tests.scenario import SEEDS, write_jsonl, write_scenario
 
 ASSETS = {
     "databases", "seed_corpus", "holdout", "raw_generations", "verdicts", "review_labels",
-    "judge_calibration", "judged_samples", "curation_marks", "training_dataset", "dropped_samples", "student_checkpoint", "eval_results", "eval_report",
+    "judge_calibration", "judged_samples", "duplicates", "contamination_hits", "curation_marks", "training_dataset", "dropped_samples",
+    "corpus_diversity", "student_checkpoint", "eval_results", "eval_report",
 }  # fmt: skip
 UP_TO_DATASET = ["training_dataset", "dropped_samples"]
 

@@ -15,7 +15,7 @@ EXAMPLE = {pl.String: "x", pl.Int64: 1, pl.Float64: 0.5, pl.Boolean: True}
 
 def make_row(spec, number: int = 0) -> dict[str, object]:
     row = {name: field.allowed[0] if field.allowed else EXAMPLE[field.dtype] for name, field in spec.fields.items()}
-    first = spec.key[0]
+    first = next(name for name in spec.key if not spec.fields[name].allowed)
     return row | {first: f"id{number}"}
 
 

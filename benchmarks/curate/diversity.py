@@ -25,11 +25,11 @@ if __name__ == "__main__":
 import polars as pl
 
 from distill_assets.curate.difficulty import rate_samples
-from distill_assets.curate.diversity.collapse import CollapseBounds, find_collapse
+from distill_assets.curate.diversity.collapse import find_collapse
 from distill_assets.curate.diversity.report import measure_corpus
 from distill_assets.curate.select import select_samples
 from distill_assets.curate.templates import find_templates
-from distill_assets.curation import CurateSpec
+from distill_assets.curation import CollapseSpec, CurateSpec
 
 SEED = 17
 N_ROWS = 100_000
@@ -87,12 +87,12 @@ def measure_bounds(folder: Path, samples: Path) -> dict[str, dict[str, object]]:
     }
     shapes = make_shapes("the recipe", asked) | make_shapes("GSM8K train", maths)
     corpora |= {name: make_corpus(questions) for name, questions in shapes.items()}
-    bounded = [name[4:] for name in CollapseBounds._fields]
+    bounded = [name[4:] for name in CollapseSpec.model_fields if name != "max_loss_frac"]
     found = {}
     for name, corpus in corpora.items():
         measures = measure_corpus(corpus, []).filter(pl.col("slice_by") == "whole")
         values = {row["metric"]: round(row["value"], 4) for row in measures.iter_rows(named=True) if row["metric"] in bounded}
-        found[name] = {"n": corpus.height, **values, "beyond": sorted(find_collapse(measures)["metric"])}
+        found[name] = {"n": corpus.height, **values, "beyond": sorted(find_collapse(measures, CollapseSpec())["metric"])}
     return found
 
 

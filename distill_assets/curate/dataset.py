@@ -21,13 +21,17 @@ def render_dataset(kept: pl.DataFrame, indexes: dict[str, LinkIndex]) -> pl.Data
             {
                 "sample_id": row["sample_id"],
                 "seed_id": row["seed_id"],
+                "strategy": row["strategy"],
                 "database": row["database"],
                 "question": row["question"],
                 "sql": row["sql"],
                 "prompt": render_student_prompt(row["database"], row["question"], hints),
                 "completion": render_student_completion(row["sql"]),
                 "teacher": row["teacher"],
+                "topic": row["topic"],
+                "difficulty": row["difficulty"],
                 "split": row["split"],
+                "position": row["position"],
             }
         )
     return build_frame(TRAINING_DATASET, rows)

@@ -14,6 +14,7 @@ content hash. So nothing depends on row order, batch or machine. A mark names a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,9 @@ from distill_assets.curate.deduplicate.index import build_index, read_keep, upda
 from distill_assets.curate.deduplicate.index_files import load_index, save_index
 from distill_assets.curate.deduplicate.pairs import Keep, keep_documents, keep_from_pairs
 from distill_assets.curate.deduplicate.shingles import SHINGLER, build_shingles
+from distill_assets.curate.neighbours import average_windows, find_semantic_pairs
+from distill_assets.curate.samples import text_of
+from distill_assets.curate.vectors.store import Vectors, name_texts
 from distill_assets.curate.words import NORMALISER, normalise_texts
 from distill_assets.curation import DuplicatesSpec, TextField
 from distill_assets.identity import make_id
@@ -45,14 +49,17 @@ class Marked(NamedTuple):
     n_new: int
 
 
-def mark_duplicates(samples: pl.DataFrame, spec: DuplicatesSpec, folder: Path | None = None) -> Marked:
+def mark_duplicates(
+    samples: pl.DataFrame, spec: DuplicatesSpec, folder: Path | None = None, embed: Callable[[pl.Series], Vectors] | None = None
+) -> Marked:
     """Mark each sample that another one stands for.
 
     Args:
         samples: sample_id, database, question, sql, critic_score, quality_score, is_real; texts are not null.
-        folder: where the index is kept from run to run; None keeps none.
+        folder: where the index is kept from run to run; None keeps none. embed: gives the vectors of texts; used where the spec
+        asks for semantic duplicates.
     """
-    marked = [_mark_field(samples, field, spec, folder) for field in spec.fields]
+    marked = [_mark_field(samples, field, spec, folder, embed) for field in spec.fields]
     frame = pl.concat([part.frame for part in marked]).sort("sample_id", "field")
     return Marked(frame, sum(part.n_new for part in marked))
 
@@ -62,11 +69,6 @@ def list_documents(samples: pl.DataFrame, field: TextField, spec: DuplicatesSpec
 
     `grouped`: only samples in which it is equal can be near duplicates. `rank` (uint64): the lowest stands for the others.
     """
-    texts = {
-        "question": pl.col("question"),
-        "answer": pl.col("sql"),
-        "both": pl.concat_str("question", pl.lit("\n"), "sql"),
-    }
     literals = pl.col("sql").str.extract_all(LITERAL).list.sort().list.join("\x1f") if spec.literals == "strict" else pl.lit("")
     score = pl.coalesce("critic_score", "quality_score", pl.lit(0.0)).clip(0, 1)
     inverted = ((1 - score) * SCORE_STEPS).round().cast(pl.UInt64)
@@ -75,14 +77,16 @@ def list_documents(samples: pl.DataFrame, field: TextField, spec: DuplicatesSpec
     frame = samples.select(
         "sample_id",
         "database",
-        texts[field].alias("text"),
+        text_of(field),
         pl.concat_str("database", pl.lit("\x1e"), literals).alias("grouped"),
         rank.alias("rank"),
     )
     return frame.with_columns(normalise_texts(frame["text"]).alias("words")).sort("rank", "sample_id")
 
 
-def _mark_field(samples: pl.DataFrame, field: TextField, spec: DuplicatesSpec, folder: Path | None) -> Marked:
+def _mark_field(
+    samples: pl.DataFrame, field: TextField, spec: DuplicatesSpec, folder: Path | None, embed: Callable[[pl.Series], Vectors] | None
+) -> Marked:
     documents = list_documents(samples, field, spec)
     same = ["database", pl.when(pl.col("words") == "").then("text").otherwise(pl.concat_str(pl.lit("\x1d"), "words"))]
     documents = documents.with_columns(
@@ -90,10 +94,13 @@ def _mark_field(samples: pl.DataFrame, field: TextField, spec: DuplicatesSpec, f
     )
     heads = documents.filter(pl.col("sample_id") == pl.col("head_id"))
     near, n_new = _keep_heads(heads, field, spec, folder)
+    near = near.with_columns(pl.lit("near").alias("kind"))
+    if embed is not None and spec.semantic_cosine is not None:
+        near = _join_semantic(near, heads, spec.semantic_cosine, embed)
     joined = documents.join(near, left_on="head_id", right_on="sample_id", how="left")
     is_head = pl.col("sample_id") == pl.col("head_id")
     is_exact = _fold("text") == _fold("head_text")
-    kind = pl.when(is_head).then(pl.lit("near")).when(is_exact).then(pl.lit("exact")).otherwise(pl.lit("normalized"))
+    kind = pl.when(is_head).then("kind").when(is_exact).then(pl.lit("exact")).otherwise(pl.lit("normalized"))
     frame = joined.filter(~is_head | (pl.col("kept_id") != pl.col("sample_id"))).select(
         "sample_id",
         pl.lit(field).alias("field"),
@@ -102,6 +109,43 @@ def _mark_field(samples: pl.DataFrame, field: TextField, spec: DuplicatesSpec, f
         "similarity",
     )
     return Marked(frame.cast(SCHEMA), n_new)
+
+
+def _join_semantic(near: pl.DataFrame, heads: pl.DataFrame, least: float, embed: Callable[[pl.Series], Vectors]) -> pl.DataFrame:
+    """Let those that stayed stand for each other where their meaning is close, in the same order of who is wanted most."""
+    left = heads.join(near.filter(pl.col("kept_id") == pl.col("sample_id")), on="sample_id", how="semi").sort("rank", "sample_id")
+    named = left.with_columns(name_texts(left["text"]).alias("text_id")).with_row_index("place")
+    close = find_semantic_pairs(average_windows(embed(left["text"]).frame), least)
+    # Equal texts in two groups have one vector, so a pair of texts can be several pairs of samples.
+    sides = named.select("text_id", "place", "grouped")
+    own = sides.join(sides, on=["text_id", "grouped"], suffix="_right").with_columns(pl.lit(1.0).alias("cosine"))
+    pairs = close.join(sides, left_on="left_id", right_on="text_id").join(
+        sides, left_on=["right_id", "grouped"], right_on=["text_id", "grouped"], suffix="_right"
+    )
+    both = pl.concat([part.select("place", "place_right", "cosine") for part in (pairs, own)]).filter(
+        pl.col("place") != pl.col("place_right")
+    )
+    found = (
+        both.select(
+            pl.min_horizontal("place", "place_right").cast(pl.Int32).alias("left"),
+            pl.max_horizontal("place", "place_right").cast(pl.Int32).alias("right"),
+            pl.col("cosine").alias("similarity"),
+        )
+        .unique(["left", "right"])
+        .sort("left", "right")
+    )
+    keep = keep_from_pairs(left.height, found, named["place"].to_numpy())
+    ids = left["sample_id"]
+    new = pl.DataFrame({"kept_id": ids, "new_id": ids.gather(keep.representative), "cosine": keep.similarity})
+    moved = pl.col("new_id") != pl.col("kept_id")
+    is_head = pl.col("kept_id") == pl.col("sample_id")
+    # Who stood under a sample that now goes itself is told of the one that stays; its own kind and similarity remain.
+    return near.join(new, on="kept_id", how="left").select(
+        "sample_id",
+        pl.col("new_id").alias("kept_id"),
+        pl.when(moved & is_head).then("cosine").otherwise("similarity").alias("similarity"),
+        pl.when(moved & is_head).then(pl.lit("semantic")).otherwise("kind").alias("kind"),
+    )
 
 
 def _fold(column: str) -> pl.Expr:

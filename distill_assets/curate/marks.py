@@ -1,56 +1,75 @@
-"""The curation_marks table: all findings about the samples, row by row reused where nothing changed.
+"""The curation_marks table: all that selection goes by, a row for each accepted sample.
 
-Belongs here: putting the marks together and reusing earlier ones. Does not belong here: the rules
-themselves (deduplicate, decontaminate) or dropping (select).
-
-Only accepted samples are compared: a rejected row must not stand for an accepted one.
+Belongs here: putting findings together, and reusing what was found of a sample before. Does not belong here: the findings
+themselves (duplicates, contamination, templates, difficulty) or dropping (select).
 """
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import NamedTuple
+
 import polars as pl
 
-from distill_assets.curate.decontaminate import Contamination, build_holdout_index, find_contamination
-from distill_assets.curate.deduplicate.first_rule import Duplicate, mark_duplicates
+from distill_assets.curate.contamination import summarise_hits
+from distill_assets.curate.difficulty import DIFFICULTY_VERSION, rate_samples
+from distill_assets.curate.templates import TEMPLATE_VERSION, find_templates
+from distill_assets.curate.words import NORMALISER
 from distill_assets.curation import CurateSpec
 from distill_assets.identity import make_id
-from distill_assets.tables import CURATION_MARKS, HOLDOUT, build_frame, hash_frame
+from distill_assets.tables import CURATION_MARKS
 
-RULE_VERSION = 1
-FINDING = ("contaminated_by", "contamination_rule", "contamination_span")
+OWN = ("template_id", "template", "topic", "difficulty")
 
 
-def build_marks(
-    judged: pl.DataFrame, holdout: pl.DataFrame, spec: CurateSpec, previous: pl.DataFrame | None
-) -> tuple[pl.DataFrame, int]:
-    """Return curation_marks, one row for each accepted sample, and how many findings were reused.
+class Findings(NamedTuple):
+    """What was found of all samples: the tables duplicates and contamination_hits, and tokens (sample_id, n_tokens) if counted."""
 
-    A sample's contamination depends on its own text and the holdout alone, so it is taken from
-    `previous` where both are the same. Duplicates depend on all samples and are found anew.
+    duplicates: pl.DataFrame
+    hits: pl.DataFrame
+    tokens: pl.DataFrame | None = None
+
+
+class Marks(NamedTuple):
+    """curation_marks, and how many samples' own marks were taken from the table before."""
+
+    frame: pl.DataFrame
+    n_reused: int
+
+
+def build_marks(samples: pl.DataFrame, findings: Findings, spec: CurateSpec, previous: pl.DataFrame | None) -> Marks:
+    """Build curation_marks.
+
+    Template, topic and difficulty depend on the sample alone, so they are taken from `previous` where the rules are the same.
+
+    Args:
+        samples: accepted ones: sample_id, database, question, sql.
     """
-    accepted = judged.filter(pl.col("sample_status") == "accepted")
-    duplicates = mark_duplicates(accepted, spec.duplicates.jaccard)
-    rule_key = make_id("decontaminate", RULE_VERSION, spec.contamination.ngram, hash_frame(HOLDOUT, holdout))
-    known = _known_findings(previous, rule_key)
-    index = build_holdout_index(holdout, spec.contamination.ngram)
-    rows, n_reused = [], 0
-    for sample_id, question in accepted.select("sample_id", "question").iter_rows():
-        n_reused += sample_id in known
-        finding = known.get(sample_id) or _describe_finding(find_contamination(index, question))
-        rows.append({"sample_id": sample_id, "rule_key": rule_key, **_describe_duplicate(duplicates.get(sample_id)), **finding})
-    return build_frame(CURATION_MARKS, rows), n_reused
+    rule_key = make_id("marks", TEMPLATE_VERSION, DIFFICULTY_VERSION, NORMALISER, version("sqlglot"))
+    known = _find_known(samples, rule_key, previous)
+    new = samples.join(known, on="sample_id", how="anti")
+    own = find_templates(new).join(rate_samples(new), on="sample_id").select("sample_id", *OWN)
+    place = pl.col("field").replace_strict(
+        list(spec.duplicates.fields), list(range(len(spec.duplicates.fields))), return_dtype=pl.Int32
+    )
+    first = findings.duplicates.sort("sample_id", place).unique("sample_id", keep="first").rename({"field": "duplicate_field"})
+    tokens = (
+        findings.tokens if findings.tokens is not None else samples.select("sample_id", pl.lit(None, pl.Int64).alias("n_tokens"))
+    )
+    frame = (
+        samples.select("sample_id")
+        .join(first, on="sample_id", how="left")
+        .join(summarise_hits(findings.hits, spec.contamination.fields), on="sample_id", how="left")
+        .join(pl.concat([known, own]), on="sample_id", how="left")
+        .join(tokens, on="sample_id", how="left")
+        .with_columns(pl.lit(rule_key).alias("rule_key"))
+    )
+    schema = {name: field.dtype for name, field in CURATION_MARKS.fields.items()}
+    return Marks(frame.select(list(schema)).cast(schema).sort("sample_id"), known.height)
 
 
-def _known_findings(previous: pl.DataFrame | None, rule_key: str) -> dict[str, dict[str, object]]:
+def _find_known(samples: pl.DataFrame, rule_key: str, previous: pl.DataFrame | None) -> pl.DataFrame:
     if previous is None:
-        return {}
-    same = previous.filter(pl.col("rule_key") == rule_key).select("sample_id", *FINDING)
-    return {row.pop("sample_id"): row for row in same.iter_rows(named=True)}
-
-
-def _describe_finding(hit: Contamination | None) -> dict[str, object]:
-    return dict(zip(FINDING, hit or (None, None, None), strict=True))
-
-
-def _describe_duplicate(mark: Duplicate | None) -> dict[str, object]:
-    return dict(zip(("duplicate_of", "duplicate_kind", "similarity"), mark or (None, None, None), strict=True))
+        return pl.DataFrame(schema=dict.fromkeys(("sample_id", *OWN), pl.String))
+    same = previous.filter(pl.col("rule_key") == rule_key).select("sample_id", *OWN)
+    return same.join(samples, on="sample_id", how="semi")

@@ -20,14 +20,8 @@ from distill_assets.curate.selection.fitting import Share, find_left_out, read_s
 from distill_assets.curate.selection.ranking import add_chance, add_position, add_split, sort_by_preference, sort_by_score
 from distill_assets.curation import CurateSpec
 from distill_assets.errors import NothingSurvivedError
-from distill_assets.tables import DROPPED_SAMPLES, B, F, N, S
+from distill_assets.tables import DROPPED_SAMPLES, DUPLICATE_KINDS, B, F, N, S
 
-# Why a row leaves; the first that applies, in this order.
-REASONS = (
-    "unscored", "rejected", "contaminated", "exact_duplicate", "normalized_duplicate", "near_duplicate", "semantic_duplicate",
-    "over_best_of", "over_template", "over_quota", "over_tokens", "over_limit",
-)  # fmt: skip
-DUPLICATE_KINDS = ("exact", "normalized", "near", "semantic")
 # Columns that are read: dtype, and what stands there where the samples or marks have no such column.
 READ: dict[str, tuple[type[pl.DataType], object]] = {
     "strategy": (S, ""), "is_real": (B, False), "critic_score": (F, None), "quality_score": (F, None),

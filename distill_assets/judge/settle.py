@@ -68,6 +68,7 @@ def _describe_sample(row: Mapping[str, object], verdicts: Sequence[Verdict], lab
     return {
         "sample_id": row["generation_id"],
         "seed_id": row["seed_id"],
+        "strategy": row["strategy"],
         "database": row["database"],
         "question": row["question"],
         "trace": row["trace"],

@@ -13,7 +13,7 @@ from distill_assets.materialization import describe_asset, read_input
 from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace, hold_lock
 from distill_assets.tables import TRAINING_DATASET
-from distill_assets.train.plan import STEP_VERSION, name_checkpoint, plan_training, read_checkpoint, write_plan
+from distill_assets.train.plan import STEP_VERSION, is_curriculum, name_checkpoint, plan_training, read_checkpoint, write_plan
 from distill_assets.train.report import describe_checkpoint
 
 MEANING = "The student: weights, tokenizer and manifest; the same inputs are never trained twice."
@@ -27,17 +27,17 @@ def build_train_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **describe_asset(
             recipe, "student_checkpoint", MEANING, group="train", kinds={"pytorch", "huggingface"},
-            deps=["training_dataset"], step=STEP_VERSION, spec=spec,
+            deps=["training_dataset", "corpus_diversity"], step=STEP_VERSION, spec=spec,
         ),
         pool="gpu",
     )  # fmt: skip
     def student_checkpoint(
         context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace], gpu: dg.ResourceParam[GpuResource]
     ) -> dg.MaterializeResult:
-        require_gates(context, blocking_keys(recipe, ["training_dataset"]))
+        require_gates(context, blocking_keys(recipe, ["training_dataset", "corpus_diversity"]))
         dataset = read_input(context, workspace, recipe, TRAINING_DATASET)
         base = resolve_base_model(recipe.student.base_model, cache_folder())
-        checkpoint_id = name_checkpoint(dataset, base.revision, recipe.student.train)
+        checkpoint_id = name_checkpoint(dataset, base.revision, recipe.student.train, is_curriculum(recipe))
         target = workspace.folder("checkpoints", recipe.name) / checkpoint_id
         manifest = read_checkpoint(target)
         reused = manifest is not None

@@ -62,7 +62,7 @@ def _train_and_publish(spec: ChildSpec, say: Say) -> dict[str, Any]:
     if encoded.too_long:
         say(f"{len(encoded.too_long)} of {len(rows)} rows are longer than {spec.train.max_length} tokens and are left out")
     spec.work_dir.mkdir(parents=True, exist_ok=True)
-    trainer = build_trainer(model, tokenizer, encoded.examples, spec.train, device, spec.work_dir)
+    trainer = build_trainer(model, tokenizer, encoded.examples, spec.train, device, spec.work_dir, in_order=spec.in_order)
     progress = Progress(say, encoded.n_tokens)
     trainer.add_callback(build_callback(progress, {"base_revision": spec.base_model.revision}))
     state = find_last_good(spec.work_dir, say)

@@ -37,15 +37,20 @@ class TrainingPlan(NamedTuple):
     base: BaseModel
     train: TrainSpec
     threads: int
+    in_order: bool
 
 
-def training_rows(dataset: pl.DataFrame) -> pl.DataFrame:
-    """The rows that the optimizer sees: sample_id, prompt, completion of the train split, sorted.
+def training_rows(dataset: pl.DataFrame, in_order: bool) -> pl.DataFrame:
+    """The rows that the optimizer sees: sample_id, prompt, completion of the train split.
+
+    Args:
+        in_order: sorted by their position in a curriculum, else by id.
 
     Raises:
         NothingSurvivedError: the split is empty.
     """
-    rows = dataset.filter(pl.col("split") == "train").select("sample_id", "prompt", "completion").sort("sample_id")
+    train = dataset.filter(pl.col("split") == "train").sort("position" if in_order else "sample_id")
+    rows = train.select("sample_id", "prompt", "completion")
     if rows.is_empty():
         raise NothingSurvivedError(
             "training_dataset has no row in split 'train'. No checkpoint was replaced. Generate more samples."
@@ -53,10 +58,12 @@ def training_rows(dataset: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def name_checkpoint(dataset: pl.DataFrame, base_revision: str, train: TrainSpec) -> str:
-    """The checkpoint's id: what decides the weights, and nothing else."""
-    digest = hash_rows(training_rows(dataset).iter_rows(named=True))
-    return make_id("checkpoint", STEP_VERSION, digest, base_revision, train.identity())
+def name_checkpoint(dataset: pl.DataFrame, base_revision: str, train: TrainSpec, in_order: bool = False) -> str:
+    """The checkpoint's id: what decides the weights, and nothing else; the rows' order only where they are trained on in it."""
+    rows = training_rows(dataset, in_order)
+    digest = hash_rows(rows.iter_rows(named=True))
+    order = [rows["sample_id"].to_list()] if in_order else []
+    return make_id("checkpoint", STEP_VERSION, digest, base_revision, train.identity(), *order)
 
 
 def plan_training(
@@ -73,7 +80,13 @@ def plan_training(
         base,
         recipe.student.train,
         threads,
+        is_curriculum(recipe),
     )
+
+
+def is_curriculum(recipe: Recipe) -> bool:
+    """Whether rows are trained on in the order of their position."""
+    return recipe.curate.order != "any"
 
 
 def write_plan(plan: TrainingPlan, dataset: pl.DataFrame, facts: dict[str, Any]) -> Path:
@@ -82,7 +95,7 @@ def write_plan(plan: TrainingPlan, dataset: pl.DataFrame, facts: dict[str, Any])
     Args:
         facts: further literals for the manifest, such as the dataset's version.
     """
-    rows = training_rows(dataset)
+    rows = training_rows(dataset, plan.in_order)
     write_snapshot(plan.rows_file, rows)
     teachers = dataset.filter(pl.col("split") == "train")["teacher"].value_counts().sort("teacher")
     manifest = {
@@ -93,12 +106,14 @@ def write_plan(plan: TrainingPlan, dataset: pl.DataFrame, facts: dict[str, Any])
         "n_training_rows": rows.height,
         "teachers": {str(name): int(n) for name, n in teachers.iter_rows()},
         "train": plan.train.identity(),
+        **({"in_order": True} if plan.in_order else {}),
         **facts,
     }
     spec = {
         "rows": str(plan.rows_file),
         "base_model": {"path": str(plan.base.path), "name": plan.base.name, "revision": plan.base.revision},
         "train": plan.train.identity(),
+        "in_order": plan.in_order,
         "threads": plan.threads,
         "work_dir": str(plan.work_dir),
         "target": str(plan.target),

@@ -27,13 +27,14 @@ class BaseModelRef(pydantic.BaseModel):
 
 
 class ChildSpec(pydantic.BaseModel):
-    """One training: rows in, checkpoint out, `work_dir` for what a rerun resumes from."""
+    """One training: rows in, checkpoint out, `work_dir` for what a rerun resumes from; `in_order` takes the rows as they stand."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     rows: Path
     base_model: BaseModelRef
     train: TrainSpec
+    in_order: bool = False
     threads: int = pydantic.Field(ge=1)
     work_dir: Path
     target: Path

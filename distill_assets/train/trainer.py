@@ -55,9 +55,20 @@ def freeze_bottom(model: Any, frozen_frac: float) -> int:
 
 
 def build_trainer(
-    model: Any, tokenizer: Any, examples: list[dict[str, Any]], train: TrainSpec, device: Device, work_dir: Path
+    model: Any,
+    tokenizer: Any,
+    examples: list[dict[str, Any]],
+    train: TrainSpec,
+    device: Device,
+    work_dir: Path,
+    *,
+    in_order: bool = False,
 ) -> Any:
-    """Put model, rows and settings together; `train(resume_from_checkpoint=...)` does the rest."""
+    """Put model, rows and settings together; `train(resume_from_checkpoint=...)` does the rest.
+
+    Args:
+        in_order: each epoch takes the rows as they stand, which is a curriculum; else mixed, in batches of like length.
+    """
     import warnings
 
     from datasets import Dataset  # type: ignore[import-untyped]
@@ -72,6 +83,7 @@ def build_trainer(
             train_dataset=Dataset.from_list(examples),
             processing_class=tokenizer,
         )
+    trainer.in_order = in_order
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -120,10 +132,10 @@ def _trainer_class() -> type:
     from trl import SFTTrainer
 
     class RowOrder(Sampler):
-        """Row order of an epoch, from seed and epoch alone."""
+        """Row order of an epoch: as they stand, or from seed and epoch alone."""
 
-        def __init__(self, lengths: list[int], train_args: Any) -> None:
-            self.lengths, self.train_args, self.epoch = lengths, train_args, 0
+        def __init__(self, lengths: list[int], train_args: Any, in_order: bool) -> None:
+            self.lengths, self.train_args, self.in_order, self.epoch = lengths, train_args, in_order, 0
 
         def __len__(self) -> int:
             return len(self.lengths)
@@ -132,10 +144,14 @@ def _trainer_class() -> type:
             self.epoch = epoch
 
         def __iter__(self) -> Iterator[int]:
+            if self.in_order:
+                return iter(range(len(self.lengths)))
             return iter(order_rows(self.lengths, self.train_args.per_device_train_batch_size, self.train_args.seed, self.epoch))
 
     class StudentTrainer(SFTTrainer):
-        """SFTTrainer with plain cross entropy on labelled positions."""
+        """SFTTrainer with plain cross entropy on labelled positions, in a fixed row order."""
+
+        in_order = False
 
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
             """Mean negative log likelihood of the batch's labelled tokens.
@@ -153,7 +169,7 @@ def _trainer_class() -> type:
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             rows: Any = self.train_dataset
-            return RowOrder(list(rows["length"]), self.args)
+            return RowOrder(list(rows["length"]), self.args, self.in_order)
 
         def create_model_card(self, *_: Any, **__: Any) -> None:
             """Write none: a trainer state is no model."""

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill_assets.curate.select import REASONS, Selection, select_samples
+from distill_assets.curate.select import Selection, select_samples
 from distill_assets.curation import CurateSpec
 from distill_assets.errors import NothingSurvivedError, SelectionError
-from distill_assets.tables import JUDGED_SAMPLES, build_frame
+from distill_assets.tables import DROP_REASONS, JUDGED_SAMPLES, build_frame
 
 S = pl.String
 EXTRA = {"strategy": S, "is_real": pl.Boolean}
@@ -114,7 +114,7 @@ def test_rows_in_are_rows_out_each_with_one_reason_in_any_order_and_all_bounds_h
     assert first.kept.equals(second.kept)
     assert first.dropped.equals(second.dropped)
     assert sorted([*first.kept["sample_id"], *first.dropped["sample_id"]]) == [row["sample_id"] for row in rows]
-    assert first.dropped["drop_reason"].is_in(list(REASONS)).all()
+    assert first.dropped["drop_reason"].is_in(list(DROP_REASONS)).all()
     assert first.dropped["evidence"].is_not_null().all()
     assert sorted(first.kept["position"]) == list(range(first.kept.height))
     check_bounds(first.kept.drop("topic", "difficulty").join(marks, on="sample_id"), spec)

@@ -6,17 +6,13 @@ neighbours by meaning (embeddings), dropping (select).
 `build_item_index` once, then `scan_documents` for as many chunks of documents as there are; `find_overlaps` is both in one.
 """
 
-from distill_assets.curate.decontaminate.first_rule import Contamination, build_holdout_index, find_contamination
 from distill_assets.curate.decontaminate.index import ItemIndex, build_item_index
 from distill_assets.curate.decontaminate.items import gather_items
 from distill_assets.curate.decontaminate.scan import find_overlaps, scan_documents
 
 __all__ = [
-    "Contamination",
     "ItemIndex",
-    "build_holdout_index",
     "build_item_index",
-    "find_contamination",
     "find_overlaps",
     "gather_items",
     "scan_documents",

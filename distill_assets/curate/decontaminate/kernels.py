@@ -29,18 +29,30 @@ NUMBER = np.uint64(0x6E756D626572)  # stands for every number
 
 
 @njit(cache=True, nogil=True)
-def flag_numbers(data, starts, n_words):
-    """Whether each word, as curate.kernels.hash_words parts them, holds an ASCII digit (uint8)."""
-    flags, n = np.zeros(n_words + 1, np.uint8), ZERO
-    for text in range(len(starts) - 1):
-        was_letter = ZERO
+def hash_flagged(data, starts):
+    """As curate.kernels.hash_words, and whether each word holds an ASCII digit (uint8).
+
+    Where words end cannot be predicted, so nothing branches: a word's slot is written at each of its bytes, the last write stays.
+    """
+    n_texts = len(starts) - 1
+    size = (starts[n_texts] - starts[0] + n_texts) // 2 + 2
+    hashes, flags, offsets = np.empty(size, np.uint64), np.empty(size, np.uint8), np.zeros(n_texts + 1, np.int64)
+    n = ZERO
+    for text in range(n_texts):
+        state, has_digit, was_letter = FNV_START, np.uint8(0), ZERO
         for place in range(np.uint64(starts[text]), np.uint64(starts[text + 1])):
-            is_letter = np.uint64(LETTERS[data[place]] != 0)
-            n += is_letter & ~was_letter  # no branch: where words begin cannot be predicted
+            letter = LETTERS[data[place]]
+            is_letter = np.uint64(letter != 0)
+            n += was_letter & ~is_letter
+            state = (state ^ np.uint64(letter)) * FNV_PRIME if letter else FNV_START
+            has_digit = np.uint8(is_letter) & (has_digit | np.uint8(data[place] - np.uint8(48) < np.uint8(10)))
+            hashes[n], flags[n] = state, has_digit
             was_letter = is_letter
-            if data[place] - np.uint8(48) < np.uint8(10):
-                flags[n] = 1
-    return flags[1:]
+        n += was_letter
+        offsets[text + 1] = n
+    for word in range(n):
+        hashes[word] = mix(hashes[word])
+    return hashes[:n], offsets, flags[:n]
 
 
 @njit(cache=True, nogil=True)
@@ -53,18 +65,20 @@ def abstract_numbers(hashes, offsets, flags, spelled):
     for word in spelled:
         is_spelled[word & SPELLED_BITS] = 1
     kept, places, starts = np.empty_like(hashes), np.empty(len(hashes), np.int32), np.zeros_like(offsets)
-    n = 0
+    n = ZERO
     for text in range(len(offsets) - 1):
         was_number = False
-        for place in range(offsets[text], offsets[text + 1]):
+        first = np.uint64(offsets[text])
+        for place in range(first, np.uint64(offsets[text + 1])):
             word = hashes[place]
-            is_number = flags[place] != 0 or (is_spelled[word & SPELLED_BITS] != 0 and _is_one_of(word, spelled))
-            if not (is_number and was_number):
-                kept[n], places[n] = NUMBER if is_number else word, place - offsets[text]
-                n += 1
+            is_number = flags[place] != 0
+            if is_spelled[word & SPELLED_BITS]:
+                is_number |= _is_one_of(word, spelled)
+            kept[n], places[n] = NUMBER if is_number else word, place - first  # written over when it is a number's second word
+            n += np.uint64(not (is_number and was_number))
             was_number = is_number
         starts[text + 1] = n
-    return kept[:n].copy(), starts, places[:n].copy()
+    return kept[:n], starts, places[:n]
 
 
 @njit(cache=True)
@@ -242,6 +256,16 @@ def cover_variants(found, posting_starts, posting_variants, posting_places, widt
         while end < len(found) and found[end, 0] == found[begin, 0]:
             n_pairs += posting_starts[found[end, 2] + 1] - posting_starts[found[end, 2]]
             end += 1
+        if n_pairs == 1:  # most texts that share anything: nothing to sort
+            if n_covers == len(covers):
+                covers = np.concatenate((covers, np.empty_like(covers)))
+            text, place, gram = found[begin]
+            row = covers[n_covers]
+            row[0], row[1], row[2] = text, posting_variants[posting_starts[gram]], n
+            row[3], row[4], row[5] = 1, place, n
+            n_covers += 1
+            begin = end
+            continue
         keys, places = _expand(found[begin:end], posting_starts, posting_variants, posting_places, n_pairs)
         at = 0
         while at < n_pairs:

@@ -22,8 +22,8 @@ from distill_assets.curation import ContaminationSpec
 # A document can hit every item of a benchmark (it holds the file); these many are named, and `n_hits` says how many there are.
 MAX_HITS = 20
 SPAN_CHARS = 200
-# Texts that are read at a time: their words and hashes stand in memory, about 20 bytes for each byte of text.
-CHUNK_BYTES = 16 << 20
+# Texts that are read at a time: their words and hashes stand in memory, about 8 bytes for each byte of text.
+CHUNK_BYTES = 32 << 20
 
 HIT_SCHEMA = {
     "document_id": pl.String, "benchmark": pl.String, "item_id": pl.String, "rule": pl.String, "action": pl.String,

@@ -27,7 +27,7 @@ from distill_assets.curate.decontaminate.streams import Stream, read_streams
 from distill_assets.curate.decontaminate.tables import GramTable, build_table, list_grams, scan_stream
 from distill_assets.curate.words import normalise_texts
 
-HEAD_WORDS = 3  # an item is looked up by so many of its first words, or by all when it has fewer
+HEAD_WORDS = 3  # an item is looked up by so many of its first words, or by its first when it has fewer
 NEAR_WORDS = 50
 TEXT_RATIO = 2
 VERY_SHORT_WORDS = 2
@@ -62,8 +62,8 @@ def build_short_index(items: pl.DataFrame, variants: pl.DataFrame) -> ShortIndex
     words = _read_words(variants["text"])
     lengths = np.diff(words.offsets)
     heads = []
-    for n in range(1, HEAD_WORDS + 1):
-        chosen = np.flatnonzero(lengths == n if n < HEAD_WORDS else lengths >= n)
+    for n, is_sized in ((1, lengths < HEAD_WORDS), (HEAD_WORDS, lengths >= HEAD_WORDS)):
+        chosen = np.flatnonzero(is_sized)
         if len(chosen):
             heads.append(_index_heads(_read_words(variants["text"].gather(chosen)), chosen, n))
     extras, starts = _index_extras(items, set(variants["item"]))

@@ -39,15 +39,16 @@ class Stream(NamedTuple):
 
 def read_streams(texts: pl.Series, kinds: set[StreamKind]) -> dict[StreamKind, Stream]:
     """Part `texts` (no nulls) into words in each of the ways `kinds`."""
-    from distill_assets.curate import kernels as word_kernels
     from distill_assets.curate.decontaminate import kernels
 
     streams: dict[StreamKind, Stream] = {}
-    if kinds & {"words", "numbers"}:
-        data = words.view_bytes(words.fold_texts(blank_marks(texts)))
-        streams["words"] = Stream(*word_kernels.hash_words(*data))
     if "numbers" in kinds:
-        streams["numbers"] = abstract_stream(streams["words"], data)
+        hashes, offsets, flags = kernels.hash_flagged(*words.view_bytes(words.fold_texts(blank_marks(texts))))
+        streams["words"] = Stream(hashes, offsets)
+        spelled = words.hash_words(pl.Series([NUMBER_WORDS])).hashes
+        streams["numbers"] = Stream(*kernels.abstract_numbers(hashes, offsets, flags, spelled))
+    elif "words" in kinds:
+        streams["words"] = Stream(*words.hash_words(blank_marks(texts)))
     if "spaced" in kinds:
         streams["spaced"] = Stream(*kernels.hash_spaced(*words.view_bytes(space_texts(texts))))
     return streams
@@ -58,15 +59,6 @@ def blank_marks(texts: pl.Series) -> pl.Series:
     places = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()
     blanked = texts.gather(places).str.replace_many(dict.fromkeys(PARTING_MARKS, " "))
     return texts.clone().scatter(places, blanked) if len(places) else texts.clone()
-
-
-def abstract_stream(stream: Stream, data: tuple[Any, Any]) -> Stream:
-    """Take each run of numbers in `stream` for one word; `data` is the bytes that it was hashed from."""
-    from distill_assets.curate.decontaminate import kernels
-
-    flags = kernels.flag_numbers(*data, len(stream.hashes))
-    spelled = words.hash_words(pl.Series([NUMBER_WORDS])).hashes
-    return Stream(*kernels.abstract_numbers(stream.hashes, stream.offsets, flags, spelled))
 
 
 def space_texts(texts: pl.Series) -> pl.Series:

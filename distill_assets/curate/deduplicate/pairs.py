@@ -95,10 +95,8 @@ def keep_documents(shingles: Shingles, threshold: float, ranks: Any, method: str
 
     order = np.argsort(ranks, kind="stable")
     units, unit_of = find_units(shingles, order)
-    if method == "minhash":
-        search = _band_search(shingles, units)
-    else:
-        search = prepare_search(shingles, units, class_shingles(shingles), threshold)
+    is_banded = method == "minhash"
+    search = _band_search(shingles, units) if is_banded else prepare_search(shingles, units, class_shingles(shingles), threshold)
     by_rank = np.argsort(ranks[units], kind="stable").astype(np.int32)
     keep = kernels.solve_keep(*search, threshold, by_rank, find_table_bits(len(search.prefixes)))
     return spread_keep(Keep(*keep), units, unit_of)

@@ -19,11 +19,10 @@ the worst varied one, then the best collapsed one of a shape that the measure is
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import polars as pl
 
 from distill_assets.curate.diversity.report import AT_SEEDS, SEEDS
+from distill_assets.curation import CollapseSpec
 
 # Below this many rows a figure says too little to stop a build.
 MIN_JUDGED_ROWS = 100
@@ -52,32 +51,18 @@ HELD_AGAINST_SEEDS = ("opening_bits", "opening_frac", "head_frac", "nearest_frac
 SAME_SIZE_FRAC = 0.1
 
 
-class CollapseBounds(NamedTuple):
-    """Bounds of varied text; see the module's figures. None switches one off."""
-
-    max_repeated_frac: float | None = 0.2
-    max_compression_ratio: float | None = 6.0
-    max_head_frac: float | None = 0.4
-    max_opening_frac: float | None = 0.4
-    max_nearest_frac: float | None = 0.3
-    max_template_frac: float | None = 0.1
-    min_template_effective_frac: float | None = 0.25
-
-
-def find_collapse(measures: pl.DataFrame, bounds: CollapseBounds | None = None) -> pl.DataFrame:
+def find_collapse(measures: pl.DataFrame, bounds: CollapseSpec) -> pl.DataFrame:
     """Find figures of the corpus and its slices that are beyond their bound.
 
     Args:
-        measures: of `measure_corpus`. bounds: the defaults when None.
+        measures: of `measure_corpus`. bounds: the recipe's; its defaults are the module's.
 
     Returns:
         slice_by, slice_value, metric, value, bound, words; in the order of `measures`, empty when all is well.
     """
     judged = measures.filter((pl.col("n") >= MIN_JUDGED_ROWS) & ~pl.col("slice_by").is_in([SEEDS, AT_SEEDS, "whole_at"]))
     found = []
-    for name, bound in (bounds or CollapseBounds())._asdict().items():
-        if bound is None:
-            continue
+    for name, bound in bounds.model_dump(exclude={"max_loss_frac"}, exclude_none=True).items():
         side, metric = name[:3], name[4:]
         is_beyond = pl.col("value") > bound if side == "max" else pl.col("value") < bound
         for row in judged.filter((pl.col("metric") == metric) & is_beyond).iter_rows(named=True):

@@ -36,7 +36,7 @@ def collect_trend(builds: Sequence[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
         for metric, is_free_of_size in sorted(COMPARED.items()):
             place = (WHOLE, "") if is_free_of_size else (AT, common)
             found = measures.filter(
-                (pl.col("slice_by") == place[0]) & (pl.col("slice_value") == place[1]) & (pl.col("metric") == metric)
+                (pl.col("slice_by") == place[0]) & pl.col("slice_value").eq_missing(pl.lit(place[1])) & (pl.col("metric") == metric)
             )
             rows += [(build, metric, value) for value in found["value"]]
     trend = pl.DataFrame(rows, schema=SCHEMA, orient="row")

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from distill_assets.curate.difficulty import rate_samples
-from distill_assets.curate.diversity.collapse import CollapseBounds, find_collapse, find_drops, find_losses
+from distill_assets.curate.diversity.collapse import find_collapse, find_drops, find_losses
 from distill_assets.curate.diversity.report import SCHEMA, measure_corpus
 from distill_assets.curate.diversity.trend import collect_trend, draw_trend
 from distill_assets.curate.templates import find_templates
+from distill_assets.curation import CollapseSpec
 
 SUBJECTS = ("orders", "customers", "products", "visits", "doctors", "patients", "bikes", "stations", "riders", "trips")
 VERBS = ("cost", "bring in", "last", "weigh", "miss", "return", "need", "receive", "cover", "earn", "use", "take", "leave")
@@ -59,41 +60,41 @@ def metrics_of(findings: pl.DataFrame, slice_by: str = "whole") -> set[str]:
 
 def test_varied_text_is_no_collapse():
     measures = measure_corpus(make_corpus(VARIED), SEEDS)
-    assert find_collapse(measures).is_empty()
+    assert find_collapse(measures, CollapseSpec()).is_empty()
     assert find_losses(measures).is_empty()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_each_shape_of_collapse_is_found_and_named(shape):
     questions, metrics = SHAPES[shape]
-    findings = find_collapse(measure_corpus(make_corpus(questions), SEEDS))
+    findings = find_collapse(measure_corpus(make_corpus(questions), SEEDS), CollapseSpec())
     assert metrics <= metrics_of(findings)
     assert metrics <= metrics_of(findings, "teacher")
     assert all(findings["words"].str.len_chars() > 20)
 
 
 def test_the_words_of_a_finding_name_the_text():
-    findings = find_collapse(measure_corpus(make_corpus(SHAPES["opening"][0]), []))
+    findings = find_collapse(measure_corpus(make_corpus(SHAPES["opening"][0]), []), CollapseSpec())
     words = findings.filter((pl.col("slice_by") == "whole") & (pl.col("metric") == "opening_frac"))["words"][0]
     assert words == "100% of the questions begin with the same four words ('sure here is one'); at most 0.4"
 
 
 def test_one_teacher_that_collapsed_is_found_among_others():
     corpus = pl.concat([make_corpus(VARIED * 2), make_corpus(SHAPES["opening"][0][:200], teacher="u")])
-    findings = find_collapse(measure_corpus(corpus, []), CollapseBounds(max_repeated_frac=None, max_nearest_frac=None))
+    findings = find_collapse(measure_corpus(corpus, []), CollapseSpec(max_repeated_frac=None, max_nearest_frac=None))
     assert findings.filter(pl.col("slice_by") == "teacher")["slice_value"].unique().to_list() == ["u"]
     assert "opening_frac" not in metrics_of(findings)
 
 
 def test_a_bound_that_is_off_finds_nothing():
-    off = CollapseBounds(*[None] * len(CollapseBounds._fields))
+    off = CollapseSpec(**dict.fromkeys(CollapseSpec.model_fields))
     assert find_collapse(measure_corpus(make_corpus(SHAPES["copies"][0]), []), off).is_empty()
 
 
 def test_few_rows_say_nothing():
     measures = measure_corpus(make_corpus(["the same question again"] * 60), [])
     assert measures.height > 0
-    assert find_collapse(measures).is_empty()
+    assert find_collapse(measures, CollapseSpec()).is_empty()
     assert measure_corpus(make_corpus(["one"] * 5), []).is_empty()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from distill_assets.curate.select import REASONS
 from distill_assets.curate.selection.funnel import STAGES, count_funnel, draw_funnel
+from distill_assets.tables import DROP_REASONS
 
 
 def left(*reasons: str) -> pl.DataFrame:
@@ -25,7 +25,7 @@ def test_rows_by_stage_and_reason():
 
 
 def test_every_reason_has_a_stage():
-    assert tuple(reason for reasons in STAGES.values() for reason in reasons) == REASONS
+    assert tuple(reason for reasons in STAGES.values() for reason in reasons) == DROP_REASONS
 
 
 def test_a_reason_that_no_stage_names_is_an_error():
