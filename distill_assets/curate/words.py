@@ -28,6 +28,12 @@ _LOOKALIKES = str.maketrans(
     "ABESIJKMHOPCTYXQWaesijkopcyxhdqwlyABEZHIKMNOPTYXCaeiikvoptuxcjiga",
 )
 _OTHER_SCRIPTS = r"[\p{Greek}\p{Cyrillic}ıɡɑ]"
+# Characters that NFKC leaves as they are, whatever stands beside them, in either case: most of what is not ASCII in Western text.
+# Normalising is the dear part of folding, so texts of these alone are spared it.
+_STABLE = (
+    r"\x00-\x7F\u00A1-\u00A7\u00A9\u00AB\u00AC\u00AE\u00B0\u00B1\u00B6\u00B7\u00BB\u00BF-\u012F\u0131\u0134-\u013E\u0141-\u0148"
+    r"\u014A-\u017E\u0400-\u045F\u2010\u2013\u2014\u2018-\u201A\u201C-\u201E\u2020\u2022\u20AC\u2212"
+)
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 _UNSEEN = r"[\p{Cf}\p{Cc}&&[^\t\n\x0B\f\r]]|[\u{FE00}-\u{FE0F}\u{E0100}-\u{E01EF}\u{115F}\u{1160}\u{3164}\u{FFA0}]"
 
@@ -68,7 +74,7 @@ def fold_texts(texts: pl.Series) -> pl.Series:
     others = texts.filter(~is_ascii)
     words = normalise_texts(others)
     places = (~is_ascii).arg_true()
-    return texts.scatter(places, words) if texts.len() else texts
+    return texts.clone().scatter(places, words)  # scatter writes into its own series
 
 
 def view_bytes(texts: pl.Series) -> tuple[Any, Any]:
@@ -86,16 +92,19 @@ def _fold_others(texts: pl.Series) -> pl.Series:
     is_ascii = texts.str.len_bytes() == texts.str.len_chars()
     if is_ascii.all():
         return texts
-    plain = texts.filter(~is_ascii).str.normalize("NFKC").str.replace_all(_UNSEEN, "")
-    mixed = plain.str.contains(_OTHER_SCRIPTS)
-    if mixed.any():
-        replaced = pl.Series([_replace_lookalikes(text) for text in plain.filter(mixed)], dtype=pl.String)
-        plain = plain.scatter(mixed.arg_true(), replaced)
-    folded = plain.str.to_lowercase().str.normalize("NFKC").str.replace_all(f"({_SPACELESS})", " $1 ")
-    return texts.scatter((~is_ascii).arg_true(), folded)
+    plain = _normalise_unicode(texts.filter(~is_ascii)).str.replace_all(_UNSEEN, "")
+    n_others = plain.str.count_matches(_OTHER_SCRIPTS)
+    mixed = (n_others > 0).arg_true()
+    n_latin = plain.gather(mixed).str.count_matches("[A-Za-z]")
+    mixed = mixed.filter(n_latin > n_others.gather(mixed))
+    if mixed.len():
+        replaced = pl.Series([text.translate(_LOOKALIKES) for text in plain.gather(mixed)], dtype=pl.String)
+        plain = plain.clone().scatter(mixed, replaced)
+    folded = _normalise_unicode(plain.str.to_lowercase()).str.replace_all(f"({_SPACELESS})", " $1 ")
+    return texts.clone().scatter((~is_ascii).arg_true(), folded)
 
 
-def _replace_lookalikes(text: str) -> str:
-    n_latin = sum("a" <= letter <= "z" for letter in text.lower())
-    n_others = sum("Ͱ" <= letter <= "ԯ" for letter in text)
-    return text.translate(_LOOKALIKES) if n_latin > n_others else text
+def _normalise_unicode(texts: pl.Series) -> pl.Series:
+    """NFKC, where it changes anything."""
+    places = texts.str.contains(f"[^{_STABLE}]").arg_true()
+    return texts.clone().scatter(places, texts.gather(places).str.normalize("NFKC")) if places.len() else texts

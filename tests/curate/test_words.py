@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill_assets.curate.words import hash_words, normalise, normalise_texts
+from distill_assets.curate.words import _STABLE, fold_texts, hash_words, normalise, normalise_texts
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,19 @@ def test_a_words_hash_is_the_same_on_every_machine():
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         value = ((value ^ (value >> 33)) * factor) & (2**64 - 1)
     assert hash_words(pl.Series(["A"])).hashes.tolist() == [value ^ (value >> 33)]
+
+
+def test_the_texts_given_stay_as_they_are():
+    given_texts = pl.Series(["Ünï", "ascii", "раураl"])
+    for read in (normalise_texts, hash_words, fold_texts):
+        read(given_texts)
+        assert given_texts.to_list() == ["Ünï", "ascii", "раураl"]
+
+
+def test_texts_that_are_spared_normalising_would_not_change():
+    stable = [chr(code) for code in range(0x3000) if not pl.Series([chr(code)]).str.contains(f"[^{_STABLE}]")[0]]
+    assert len(stable) > 400
+    for letter in stable:
+        for form in (letter, letter.lower()):
+            assert unicodedata.normalize("NFKC", form) == form
+            assert not any(unicodedata.combining(part) for part in form)

@@ -56,6 +56,28 @@ def hash_flagged(data, starts):
 
 
 @njit(cache=True, nogil=True)
+def place_spans(data, starts, spans):
+    """Where runs of words stand in the bytes: begin and end (int64) for each row of `spans` (text, first word, words)."""
+    found = np.zeros((len(spans), 2), np.int64)
+    for row in range(len(spans)):
+        text, first, last = spans[row, 0], spans[row, 1], spans[row, 1] + spans[row, 2]
+        word, was_letter = 0, False
+        found[row, 0] = found[row, 1] = starts[text]
+        for place in range(starts[text], starts[text + 1]):
+            is_letter = LETTERS[data[place]] != 0
+            if is_letter and not was_letter:
+                if word == first:
+                    found[row, 0] = place
+                word += 1
+            was_letter = is_letter
+            if is_letter and word <= last:
+                found[row, 1] = place + 1
+            if word > last:
+                break
+    return found
+
+
+@njit(cache=True, nogil=True)
 def abstract_numbers(hashes, offsets, flags, spelled):
     """Each run of numbers as one word: new hashes and offsets, and the place of each new word within its text (int32).
 

@@ -17,6 +17,7 @@ from distill_assets.curate.decontaminate.index import GramIndex, ItemIndex, buil
 from distill_assets.curate.decontaminate.short_items import find_short
 from distill_assets.curate.decontaminate.streams import Stream, StreamKind, fold_words, read_streams
 from distill_assets.curate.decontaminate.tables import scan_stream
+from distill_assets.curate.words import fold_texts, normalise_texts, view_bytes
 from distill_assets.curation import ContaminationSpec
 
 # A document can hit every item of a benchmark (it holds the file); these many are named, and `n_hits` says how many there are.
@@ -134,14 +135,32 @@ def _keep_best(found: pl.DataFrame, rules: list[str]) -> pl.DataFrame:
 
 def _cut_spans(hits: pl.DataFrame, texts: pl.Series, kinds: dict[str, StreamKind]) -> pl.Series:
     """The words of each hit's longest shared run, as the rule's stream parts them."""
-    spans, places, lengths = [""] * hits.height, hits["place"].to_list(), hits["n_span_words"].to_list()
     is_spaced = pl.Series([kinds.get(rule) == "spaced" for rule in hits["rule"]], dtype=pl.Boolean)
-    for kind, chosen in (("spaced", is_spaced.arg_true()), ("words", (~is_spaced).arg_true())):
-        documents, last, words = hits["document"].gather(chosen), None, []
-        parted = fold_words(texts.gather(documents.unique(maintain_order=True)), kind)
-        folded = iter(parted)
-        for row, document in zip(chosen, documents, strict=True):  # a document's hits stand together
-            if document != last:
-                last, words = document, next(folded).split(" ")
-            spans[row] = " ".join(words[places[row] : places[row] + min(lengths[row], SPAN_CHARS)])[:SPAN_CHARS]
+    spans = pl.Series(pl.repeat("", hits.height, dtype=pl.String, eager=True))
+    for cut, chosen in ((_cut_spaced, is_spaced.arg_true()), (_cut_words, (~is_spaced).arg_true())):
+        if chosen.len():
+            spans = spans.scatter(chosen, cut(hits[chosen], texts))
+    return spans
+
+
+def _cut_spaced(hits: pl.DataFrame, texts: pl.Series) -> pl.Series:
+    spans = []
+    for document, place, n_words in hits.select("document", "place", "n_span_words").iter_rows():
+        words = fold_words(texts[document : document + 1], "spaced")[0].split(" ")
+        spans.append(" ".join(words[place : place + min(n_words, SPAN_CHARS)])[:SPAN_CHARS])
     return pl.Series(spans, dtype=pl.String)
+
+
+def _cut_words(hits: pl.DataFrame, texts: pl.Series) -> pl.Series:
+    """Only the spans themselves are folded as words; where they stand is found in the bytes."""
+    import numpy as np
+
+    from distill_assets.curate.decontaminate import kernels
+
+    distinct = hits["document"].unique().sort()
+    data, starts = view_bytes(fold_texts(texts.gather(distinct)))
+    places = hits.select("place", pl.min_horizontal("n_span_words", pl.lit(SPAN_CHARS))).to_numpy()
+    rows = np.column_stack([distinct.search_sorted(hits["document"]).to_numpy(), places]).astype(np.int64)
+    found = kernels.place_spans(data, starts, rows)
+    cut = [data[begin:end].tobytes().decode("utf-8") for begin, end in found.tolist()]
+    return normalise_texts(pl.Series(cut, dtype=pl.String)).str.head(SPAN_CHARS)
