@@ -9,8 +9,9 @@ chat as the labelled wrapped ones are. A hit counts for recall when it names the
 
 Throughput: both sides scan the same 100,000 documents in one process, chunk by chunk in turn, in processor seconds; one
 thread. Documents are clean texts drawn with a fixed seed and joined until there are 550 characters or more, and one in a hundred
-also holds a labelled leak. Open-r1's side is its algorithm in plain Python, written anew; a document's
-n-grams are made once and looked up in all benchmarks at once, where the original does both anew for each benchmark.
+also holds a labelled leak. Open-r1's side is its algorithm in plain Python, written anew, twice: as its script
+runs it, which makes a document's n-grams anew for each benchmark (as_written), and with all benchmarks in one lookup, which is the
+most that could be made of it (reference). The ratio is to the latter.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ WRAPPED = (
 )
 AFTER = "step by step. "
 ALIKE = ("verbatim", "wrapped", "casepunct", "short")
+
+
+Lookup = dict[str, set[int]]
 
 
 class Data(NamedTuple):
@@ -186,15 +190,17 @@ def measure_throughput(folder: Path, n_documents: int = N_DOCUMENTS) -> dict[str
     for spec in specs.values():  # compile first
         scan_documents(build_item_index(data.items.head(100), spec), data.leaks.head(100))
     lookup, build_reference = _time_call(lambda: build_lookup(data.items["question"].to_list()))
+    lookups = [build_lookup(rows["question"].to_list()) for _, rows in data.items.group_by("benchmark", maintain_order=True)]
     indexes, build = {}, {}
     for name, spec in specs.items():
         indexes[name], build[name] = _time_call(lambda spec=spec: build_item_index(data.items, spec))
     gc.freeze()  # or the collector walks open-r1's table on both sides' time
-    seconds, is_same = _take_turns(lookup, indexes, texts)
+    seconds, is_same = _take_turns([lookup], lookups, indexes, texts)
     rates = {name: round(len(texts) / spent) for name, spent in seconds.items()}
     whole = {name: seconds[name] + build.get(name, build_reference) for name in seconds}
     return {
         "decon_ratio_vs_openr1": round(rates["cover"] / rates["reference"], 1),
+        "decon_ratio_vs_openr1_as_written": round(rates["cover"] / rates["as_written"], 1),
         "decon_ratio_words_only": round(rates["cover_words"] / rates["reference"], 1),
         "decon_ratio_same_rule": round(rates["open_r1"] / rates["reference"], 1),
         "decon_ratio_with_index": round(whole["reference"] / whole["cover"], 1),
@@ -206,15 +212,19 @@ def measure_throughput(folder: Path, n_documents: int = N_DOCUMENTS) -> dict[str
     }
 
 
-def _take_turns(lookup: dict[str, set[int]], indexes: dict[str, ItemIndex], texts: list[str]) -> tuple[dict[str, float], bool]:
+def _take_turns(
+    single: list[Lookup], lookups: list[Lookup], indexes: dict[str, ItemIndex], texts: list[str]
+) -> tuple[dict[str, float], bool]:
     """Processor seconds of each side, and whether open-r1's rule flags the same documents on both."""
-    seconds = dict.fromkeys(("reference", *indexes), 0.0)
+    seconds = dict.fromkeys(("reference", "as_written", *indexes), 0.0)
     is_same, size = True, -(-len(texts) // N_CHUNKS)
     for begin in range(0, len(texts), size):
         chunk = texts[begin : begin + size]
         frame = number_rows(pl.DataFrame({"text": chunk}))
-        flags, spent = _time_call(lambda chunk=chunk: find_spaced(lookup, chunk))
+        flags, spent = _time_call(lambda chunk=chunk: find_spaced(single[0], chunk))
         seconds["reference"] += spent
+        _, spent = _time_call(lambda chunk=chunk: [find_spaced(lookup, chunk) for lookup in lookups])
+        seconds["as_written"] += spent
         for name, index in indexes.items():
             hits, spent = _time_call(lambda index=index, frame=frame: scan_documents(index, frame))
             seconds[name] += spent

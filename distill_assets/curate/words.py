@@ -67,14 +67,12 @@ def hash_words(texts: pl.Series) -> Words:
 
 
 def fold_texts(texts: pl.Series) -> pl.Series:
-    """Fold what the kernel cannot: texts with any other than ASCII letters come back as their words, the others as they are."""
-    is_ascii = texts.str.len_bytes() == texts.str.len_chars()
-    if is_ascii.all():
+    """Fold what the kernel cannot; ASCII texts come back as they are, in the others ASCII marks stay where they stand."""
+    places = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()
+    if not places.len():
         return texts
-    others = texts.filter(~is_ascii)
-    words = normalise_texts(others)
-    places = (~is_ascii).arg_true()
-    return texts.clone().scatter(places, words)  # scatter writes into its own series
+    folded = _fold_others(texts.gather(places)).str.replace_all(r"[^\w\x00-\x7F]+", " ")
+    return texts.clone().scatter(places, folded)  # scatter writes into its own series
 
 
 def view_bytes(texts: pl.Series) -> tuple[Any, Any]:
