@@ -9,15 +9,10 @@ The last line is one JSON object: the headline figures of all parts flat, null w
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from benchmarks.generate import blast, budget, bulk, changes, faults, kills, limits, speed, stragglers
+from benchmarks.parts import Part, add_arguments, run_parts
 
 HEADLINES = (
     "kills", "lost", "rebought_acknowledged", "identical_table", "faults", "faults_survived", "rows_per_cpu_s",
@@ -25,13 +20,6 @@ HEADLINES = (
     "rate_used_frac", "refused_frac", "budget_overspend_usd", "straggler_ratio", "refused_per_100_at_1200_rpm",
     "blast_radius",
 )  # fmt: skip
-
-
-class Part(NamedTuple):
-    """One measurement and its figures in words."""
-
-    measure: Callable[[Path, argparse.Namespace], dict[str, Any]]
-    report: Callable[[dict[str, Any]], str]
 
 
 PARTS: dict[str, Part] = {
@@ -50,37 +38,16 @@ PARTS: dict[str, Part] = {
 
 def main() -> None:
     """Measure and print."""
-    options = read_arguments()
-    figures: dict[str, Any] = {}
-    for name in options.part:
-        root, began = Path(tempfile.mkdtemp(prefix=f"distill-{name}-")), time.monotonic()
-        print(f"{name} ...", flush=True)
-        try:
-            figures[name] = PARTS[name].measure(root, options)
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
-        print(f"{name}: {PARTS[name].report(figures[name])} ({time.monotonic() - began:.0f} s)", flush=True)
-    flat = {key: value for part in figures.values() for key, value in part.items()}
-    summary = {key: flat.get(key) for key in HEADLINES} | {"parts": figures}
-    print(json.dumps(summary) if options.json else json.dumps(summary, indent=1))
+    run_parts(PARTS, HEADLINES, read_arguments())
 
 
 def read_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", type=split_names, default=list(PARTS), help=f"any of {', '.join(PARTS)}; without it, all")
+    add_arguments(parser, PARTS)
     parser.add_argument("--peers", type=Path, help="folder of benchmarks.peers.install; without it, ours alone")
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser.parse_args()
-
-
-def split_names(text: str) -> list[str]:
-    """Names of parts from a list with commas."""
-    names = text.split(",")
-    if stray := set(names) - set(PARTS):
-        raise argparse.ArgumentTypeError(f"no such part: {', '.join(sorted(stray))}")
-    return names
 
 
 if __name__ == "__main__":

