@@ -8,12 +8,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # pip compiles file by file on one core, and much that is never imported. What does not compile is a template.
 NEVER_IMPORTED := '/tests?/|transformers/models/[b-km-z]'
 
-.PHONY: distill test ui check fix docs lock clean install install-dev base-model benchmark
+.PHONY: distill test ui check fix docs lock clean install install-dev base-model embedding-model benchmark
 
 distill: base-model  ## run the graph: only what changed is generated and trained
 	@$(BIN)/distill run
 
-test: install-dev base-model  ## run the tests
+test: install-dev base-model embedding-model  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ui: base-model  ## open Dagster on loopback
@@ -45,6 +45,9 @@ install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
 base-model: $(VENV)/.installed
 	@$(BIN)/python -m distill_assets.clients.base_model fetch >/dev/null
+
+embedding-model: $(VENV)/.installed  ## fetch the model that curate.embedding names by default
+	@$(BIN)/python -m distill_assets.clients.base_model fetch --name minilm-l6-v2 >/dev/null
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
