@@ -10,6 +10,7 @@ altered_dev.parquet (kind, bench, idx, text) and clean_dev.parquet (kind, text);
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,10 @@ def measure_neardup(root: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_decontamination(_: Path, options: argparse.Namespace) -> dict[str, Any]:
     """See decontamination."""
-    return decontamination.measure_recall(options.data) | decontamination.measure_throughput(options.data, options.documents)
+    try:
+        return decontamination.measure_recall(options.data) | decontamination.measure_throughput(options.data, options.documents)
+    finally:
+        gc.unfreeze()  # the throughput freezes what there is, and libraries complain of it when the process ends
 
 
 def measure_rephrasing(root: Path, options: argparse.Namespace) -> dict[str, Any]:
