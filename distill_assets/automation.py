@@ -44,15 +44,14 @@ class WatchedFiles(NamedTuple):
 def list_watched(folder: RecipeFolder) -> list[WatchedFiles]:
     """The files of a recipe that a person edits, by the asset that reads them."""
     recipe, path = folder
-    seeds = sorted({file for pattern in recipe.seeds for file in path.glob(pattern) if file.is_file()})
+    seeds = sorted({file for pattern in recipe.seeds for file in _match_files(path, pattern)})
     databases = tuple(path / source for source in recipe.databases.values())
     home = Workspace(home_folder())
     named = [spec.file for spec in recipe.curate.contamination.benchmarks.values() if spec.file]
-    real = sorted({file for pattern in recipe.curate.mix.real_samples for file in path.glob(pattern) if file.is_file()})
+    benchmarks = [file for name in named for file in _match_files(path, name) or [path / name]]
+    real = sorted({file for pattern in recipe.curate.mix.real_samples for file in _match_files(path, pattern)})
     optional = [
-        WatchedFiles(
-            "benchmark_files", "Files of benchmarks that must not leak into training.", tuple(path / name for name in named)
-        ),
+        WatchedFiles("benchmark_files", "Files of benchmarks that must not leak into training.", tuple(benchmarks)),
         WatchedFiles("real_files", "Files of samples that people wrote.", tuple(real)),
     ]
     wanted = (bool(recipe.curate.contamination.benchmarks), bool(recipe.curate.mix.real_samples))
@@ -63,6 +62,14 @@ def list_watched(folder: RecipeFolder) -> list[WatchedFiles]:
         WatchedFiles("label_file", "What people said of samples, as distill review keeps it.", (labels_file(home, recipe.name),)),
         *(watched for watched, is_wanted in zip(optional, wanted, strict=True) if is_wanted),
     ]
+
+
+def _match_files(folder: Path, pattern: str) -> list[Path]:
+    """The files that a recipe's pattern matches; none for a pattern that cannot be, which reading it will refuse in clear words."""
+    try:
+        return sorted(file for file in folder.glob(pattern) if file.is_file())
+    except (NotImplementedError, ValueError):
+        return []
 
 
 def hash_watched(watched: WatchedFiles) -> str:
