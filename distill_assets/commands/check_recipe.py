@@ -14,16 +14,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.clients.endpoints import name_teacher, plan_endpoint
 from distill_assets.config import RecipeFolder, cache_folder, load_recipe, read_secret
 from distill_assets.errors import BaseModelError, DistillError, SeedError
 from distill_assets.judge.critics.rubric import load_rubric
 from distill_assets.judge.critics.run import check_families
 from distill_assets.prompts import fill, load_prompt
+from distill_assets.seed.benchmarks import load_benchmarks
 from distill_assets.seed.corpus import read_seed, refuse_repeat
 from distill_assets.seed.databases import prepare_databases
 from distill_assets.seed.files import FileRow, find_files, read_rows
 from distill_assets.seed.holdout import read_item
+from distill_assets.seed.real_samples import load_real_samples
 from distill_assets.storage import Workspace, find_instances
 from distill_assets.verifiers.sql.check_items import check_gold
 
@@ -31,6 +34,7 @@ MAX_PROBLEMS = 50
 PROMPT_VALUES = {"schema": "", "kind": "", "text": ""}
 JUDGING_VALUES = {"rubric": "", "schema": "", "fence": "", "sample": ""}
 COMPARING_VALUES = {"rubric": "", "schema": "", "fence": "", "first": "", "second": ""}
+ARBITER_VALUES = {"fence": "", "sample": "", "item": ""}
 Instances = dict[str, list[Path]]
 
 
@@ -49,7 +53,7 @@ def check(path: Path) -> tuple[list[str], str]:
     except DistillError as error:
         return str(error).splitlines(), ""
     recipe = folder.recipe
-    problems = [*_check_prompt(folder), *_check_teacher(folder), *_check_critics(folder)]
+    problems = [*_check_prompt(folder), *_check_teacher(folder), *_check_critics(folder), *_check_curation(folder)]
     seeds = _read_seeds(folder)
     problems += seeds.problems
     if not seeds.problems and len(seeds.values) < recipe.thresholds.min_seeds:
@@ -59,7 +63,8 @@ def check(path: Path) -> tuple[list[str], str]:
     with tempfile.TemporaryDirectory() as temporary:
         instances, found = _build_databases(folder, Workspace(Path(temporary)))
         items, wrong = _check_holdout(folder, instances)
-    problems += [*found, *wrong]
+        real = list(_check_real_samples(folder, instances))
+    problems += [*found, *wrong, *real]
     shown = problems[:MAX_PROBLEMS] + ([f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else [])
     return shown, _summarize(folder, len(seeds.values), items)
 
@@ -96,6 +101,38 @@ def _check_critics(folder: RecipeFolder) -> Iterator[str]:
             check_one()
         except DistillError as error:
             yield str(error)
+
+
+def _check_curation(folder: RecipeFolder) -> Iterator[str]:
+    """Files of benchmarks, the arbiter, the embedding model; a benchmark of the hub is not asked for here."""
+    recipe, path = folder
+    spec, embedding = recipe.curate.contamination, recipe.curate.embedding
+    files = {name: benchmark for name, benchmark in spec.benchmarks.items() if benchmark.file}
+    checks: list[Callable[[], object]] = [
+        functools.partial(load_benchmarks, path, {name: benchmark}) for name, benchmark in sorted(files.items())
+    ]
+    if embedding is not None:
+        checks.append(lambda: resolve_base_model(embedding.model, cache_folder()))
+    if spec.arbiter is not None:
+        checks.append(lambda: _fill_prompt(path, spec.prompt, ARBITER_VALUES))
+        checks.append(functools.partial(plan_endpoint, spec.arbiter, read_secret))
+    for check_one in checks:
+        try:
+            check_one()
+        except DistillError as error:
+            yield str(error)
+
+
+def _check_real_samples(folder: RecipeFolder, instances: Instances) -> Iterator[str]:
+    """Samples that people wrote, their queries run; only when all databases are there to run them on."""
+    recipe, path = folder
+    if not recipe.curate.mix.real_samples or set(instances) != set(recipe.databases):
+        return
+    check_all = lambda items: check_gold(items, instances)  # noqa: E731
+    try:
+        load_real_samples(path, recipe.curate.mix.real_samples, sorted(recipe.databases), recipe.seed_licence, check_all)
+    except DistillError as error:
+        yield str(error)
 
 
 def _fill_prompt(path: Path, name: str, values: dict[str, str]) -> None:
@@ -184,8 +221,6 @@ def _summarize(folder: RecipeFolder, n_seeds: int, n_items: int) -> str:
 
 
 def _describe_base_model(folder: RecipeFolder) -> str:
-    from distill_assets.clients.base_model import resolve_base_model
-
     name = folder.recipe.student.base_model
     try:
         return f"Base model {name} is at {resolve_base_model(name, cache_folder()).path}."

@@ -110,3 +110,26 @@ def test_on_the_command_line_problems_are_exit_code_1(folder: Path):
     missing = CliRunner().invoke(main, ["check-recipe", str(folder / "nowhere")])
     assert missing.exit_code == 1
     assert "cannot be read" in missing.output
+
+
+def test_what_curation_names_is_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("DISTILL_CACHE", str(tmp_path / "no models"))
+    (folder / "empty.jsonl").write_text("")
+    (folder / "real.jsonl").write_text('{"database": "choir", "question": "who sings", "sql": "SELECT nobody FROM singers"}\n')
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(
+        recipe.read_text()
+        + """
+curate:
+  embedding: {}
+  contamination:
+    arbiter: {model: some-judge, endpoint: openai, api_key_env: NO_SUCH_KEY}
+    prompt: no_such_prompt.v1
+    benchmarks: {gone: {file: gone.jsonl}, empty: {file: empty.jsonl}}
+  mix: {real_samples: [real.jsonl]}
+"""
+    )
+    problems, _ = check(folder)
+    for wanted in ("gone.jsonl", "empty.jsonl", "minilm-l6-v2", "no_such_prompt", "NO_SUCH_KEY", "real.jsonl:1"):
+        assert any(wanted in problem for problem in problems), wanted
+    assert len(problems) == 6
