@@ -32,6 +32,7 @@ HEADLINES = (
     "number_false_pairs", "decon_ratio_vs_openr1", "recall_by_set", "recall_rephrased", "false_positive_frac",
     "incremental_equals_rebuild", "incremental_time_frac", "incremental_time_frac_with_files", "keep_bytes_equal",
 )  # fmt: skip
+CLEAN = ("gsm8k_train", "mmlu_valdev", "general")
 RULE_FIGURES = {"by_kind": "rephrased_by_kind", "by_kind_with_review": "rephrased_by_kind_with_review", "curve": "rephrased_curve"}
 
 
@@ -106,9 +107,9 @@ def join_rules(figures: dict[str, dict[str, Any]]) -> dict[str, Any]:
     the share of clean GSM8K questions dropped is at most the sum of both.
     """
     by_words, by_meaning = figures.get("decontamination") or {}, figures.get("rephrasing") or {}
-    recall = dict(by_words.get("recall_by_set", {}))
-    for kind in by_words.get("recall_by_set", by_meaning.get("rephrased_by_kind", {})):
-        recall[kind] = max(recall.get(kind, 0.0), by_meaning.get("rephrased_by_kind", {}).get(kind, 0.0))
+    found = [by_words.get("recall_by_set", {}), by_meaning.get("rephrased_by_kind", {})]
+    kinds = sorted({kind for part in found for kind in part} - set(CLEAN))
+    recall = {kind: max(part.get(kind, 0.0) for part in found) for kind in kinds}
     marked = [by_words.get("decon_clean_drop_frac", {}).get("gsm8k_train"), by_meaning.get("clean_gsm8k_frac")]
     known = [share for share in marked if share is not None]
     return join_figures(figures) | {
