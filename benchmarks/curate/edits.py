@@ -154,6 +154,11 @@ def _change_case(text: str, rng: Any, vocabulary: list[str]) -> str:
     return bare.upper() if rng.random() < 0.5 else f"{bare.lower()} !!"
 
 
+def _delete_punctuation(text: str, rng: Any, vocabulary: list[str]) -> str:
+    """All of it gone, inside words too: "3.5" becomes another number."""
+    return re.sub(r"""[.,:;!?'"]""", "", text)
+
+
 def _reorder(text: str, rng: Any, vocabulary: list[str]) -> str:
     """Two neighbouring sentences swapped; else two clauses, else the halves."""
     for mark in (r"(?<=[.!?])\s+", r"(?<=,)\s+"):
@@ -174,6 +179,7 @@ def _add_sentence(text: str, rng: Any, vocabulary: list[str]) -> str:
 EDITS: dict[str, Edit] = {
     "exact": lambda text, rng, vocabulary: text,
     "case_punctuation": _change_case,
+    "punctuation_deleted": _delete_punctuation,
     "one_word": _replace_words(0, least=1),
     "words_5": _replace_words(0.05),
     "words_10": _replace_words(0.10),
