@@ -22,7 +22,9 @@ MEANING = "The student: weights, tokenizer and manifest; the same inputs are nev
 def build_train_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """The asset that trains the student."""
     recipe = folder.recipe
-    spec = {"base_model": recipe.student.base_model, "train": recipe.student.train.identity()}
+    # Samples of one difficulty have the same positions in every order, so that the dataset alone does not tell a curriculum.
+    curriculum = {"in_order": True} if is_curriculum(recipe) else {}
+    spec = {"base_model": recipe.student.base_model, "train": recipe.student.train.identity(), **curriculum}
 
     @dg.asset(
         **describe_asset(
