@@ -209,9 +209,10 @@ def _keep_by_index(heads: pl.DataFrame, spec: DuplicatesSpec, folder: Path) -> t
 
 def _hash_content(heads: pl.DataFrame) -> pl.Series:
     """16 hex characters of text and group, so that a sample whose text was read otherwise is another document."""
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import set_kernels
+    from distill_assets.curate.kernels import FNV_PRIME
     from distill_assets.curate.words import view_bytes
 
-    text, group = (kernels.hash_bytes(*view_bytes(heads[name])) for name in ("text", "grouped"))
-    mixed: Any = text * kernels.FNV_PRIME ^ group
+    text, group = (set_kernels.hash_bytes(*view_bytes(heads[name])) for name in ("text", "grouped"))
+    mixed: Any = text * FNV_PRIME ^ group
     return pl.Series("content", [f"{value:016x}" for value in mixed.tolist()], dtype=pl.String)

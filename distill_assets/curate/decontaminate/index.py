@@ -116,7 +116,7 @@ def index_overlap(items: pl.DataFrame, variants: pl.DataFrame, overlap: Overlap)
 def _index_variants(variants: pl.DataFrame, overlap: Overlap, n: int) -> GramIndex:
     import numpy as np
 
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import gram_kernels
 
     owners = variants["item"].to_numpy()
     stream = read_streams(variants["text"], {overlap.stream})[overlap.stream]
@@ -126,7 +126,7 @@ def _index_variants(variants: pl.DataFrame, overlap: Overlap, n: int) -> GramInd
     if overlap.is_own:
         kept = ~is_shared_by(grams, owners[texts], MAX_SHARING)
         grams, texts, places = grams[kept], texts[kept], places[kept]
-    n_words, n_grams = kernels.count_covered(texts, places, n, len(owners)), np.bincount(texts, minlength=len(owners))
+    n_words, n_grams = gram_kernels.count_covered(texts, places, n, len(owners)), np.bincount(texts, minlength=len(owners))
     widths = np.diff(stream.offsets) * STRETCH_TIMES + STRETCH_MORE if overlap.is_own else np.full(len(owners), 1 << 40)
     return GramIndex(overlap, n, build_table(grams, texts, places, n), owners, n_words, n_grams, widths)
 
@@ -135,7 +135,7 @@ def _has_number(stream: Stream) -> Any:
     """Whether each text of a numbers stream holds a number: without one, its words are all there is to compare."""
     import numpy as np
 
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate.stream_kernels import NUMBER
 
-    counts = np.concatenate(([0], np.cumsum(stream.hashes == kernels.NUMBER)))
+    counts = np.concatenate(([0], np.cumsum(stream.hashes == NUMBER)))
     return counts[stream.offsets[1:]] > counts[stream.offsets[:-1]]

@@ -86,11 +86,11 @@ def _scan_chunk(index: ItemIndex, documents: pl.DataFrame) -> pl.DataFrame:
 
 def _find_grams(index: GramIndex, stream: Stream) -> pl.DataFrame:
     """Overlaps of one comparison as rows of FOUND_SCHEMA, places in the document's own words."""
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import cover_kernels
 
     found = scan_stream(index.table, stream)
     table = index.table
-    covers = kernels.cover_variants(found, table.starts, table.posting_texts, table.posting_places, index.widths, index.n)
+    covers = cover_kernels.cover_variants(found, table.starts, table.posting_texts, table.posting_places, index.widths, index.n)
     share = _measure_share(index, *covers.T[1:4])
     is_leak = share > (0.0 if index.overlap.measure == "any" else index.overlap.above_frac)
     is_kept = is_leak | (covers[:, 5] >= index.overlap.review_words) if index.overlap.review_words else is_leak
@@ -155,12 +155,12 @@ def _cut_words(hits: pl.DataFrame, texts: pl.Series) -> pl.Series:
     """Only the spans themselves are folded as words; where they stand is found in the bytes."""
     import numpy as np
 
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import stream_kernels
 
     distinct = hits["document"].unique().sort()
     data, starts = view_bytes(fold_texts(texts.gather(distinct)))
     places = hits.select("place", pl.min_horizontal("n_span_words", pl.lit(SPAN_CHARS))).to_numpy()
     rows = np.column_stack([distinct.search_sorted(hits["document"]).to_numpy(), places]).astype(np.int64)
-    found = kernels.place_spans(data, starts, rows)
+    found = stream_kernels.place_spans(data, starts, rows)
     cut = [data[begin:end].tobytes().decode("utf-8") for begin, end in found.tolist()]
     return normalise_texts(pl.Series(cut, dtype=pl.String)).str.head(SPAN_CHARS)

@@ -112,12 +112,12 @@ def find_short(index: ShortIndex, documents: pl.DataFrame, words: Stream) -> pl.
 def _match_variants(index: ShortIndex, words: Stream) -> pl.DataFrame:
     import numpy as np
 
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import cover_kernels
 
     parts = []
     for table in index.heads:
         found = scan_stream(table, words, is_first_only=False)
-        parts.append(kernels.match_whole(found, table.starts, table.posting_texts, index.words[:2], words[:2]))
+        parts.append(cover_kernels.match_whole(found, table.starts, table.posting_texts, index.words[:2], words[:2]))
     rows = np.concatenate(parts)
     n_words = np.diff(index.words.offsets)[rows[:, 1]]
     columns = (rows[:, 0], index.variant_items[rows[:, 1]], rows[:, 2], n_words)
@@ -126,13 +126,13 @@ def _match_variants(index: ShortIndex, words: Stream) -> pl.DataFrame:
 
 def _find_extras(index: ShortIndex, matches: pl.DataFrame, words: Stream, answers: pl.Series) -> pl.Series:
     """Whether a choice or the answer stands near each match, or within the first words of the sample's answer."""
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import cover_kernels
 
     rows = matches.select("document", "place", "n_words", "item").to_numpy().astype("int32")
-    near = kernels.find_near(rows, index.extras[:2], index.extra_starts, words[:2], NEAR_WORDS)
+    near = cover_kernels.find_near(rows, index.extras[:2], index.extra_starts, words[:2], NEAR_WORDS)
     in_answer = matches.select(pl.int_range(pl.len(), dtype=pl.Int32), place=0, n_words=0, item="item").to_numpy().astype("int32")
     said = _read_words(answers.gather(matches["document"]).fill_null(""))
-    return pl.Series(near | kernels.find_near(in_answer, index.extras[:2], index.extra_starts, said[:2], NEAR_WORDS)).cast(
+    return pl.Series(near | cover_kernels.find_near(in_answer, index.extras[:2], index.extra_starts, said[:2], NEAR_WORDS)).cast(
         pl.Boolean
     )
 

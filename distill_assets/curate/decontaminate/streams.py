@@ -39,18 +39,18 @@ class Stream(NamedTuple):
 
 def read_streams(texts: pl.Series, kinds: set[StreamKind]) -> dict[StreamKind, Stream]:
     """Part `texts` (no nulls) into words in each of the ways `kinds`."""
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import stream_kernels
 
     streams: dict[StreamKind, Stream] = {}
     if "numbers" in kinds:
-        hashes, offsets, flags = kernels.hash_flagged(*words.view_bytes(words.fold_texts(blank_marks(texts))))
+        hashes, offsets, flags = stream_kernels.hash_flagged(*words.view_bytes(words.fold_texts(blank_marks(texts))))
         streams["words"] = Stream(hashes, offsets)
         spelled = words.hash_words(pl.Series([NUMBER_WORDS])).hashes
-        streams["numbers"] = Stream(*kernels.abstract_numbers(hashes, offsets, flags, spelled))
+        streams["numbers"] = Stream(*stream_kernels.abstract_numbers(hashes, offsets, flags, spelled))
     elif "words" in kinds:
         streams["words"] = Stream(*words.hash_words(blank_marks(texts)))
     if "spaced" in kinds:
-        streams["spaced"] = Stream(*kernels.hash_spaced(*words.view_bytes(space_texts(texts))))
+        streams["spaced"] = Stream(*stream_kernels.hash_spaced(*words.view_bytes(space_texts(texts))))
     return streams
 
 

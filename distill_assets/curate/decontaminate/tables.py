@@ -27,9 +27,9 @@ class GramTable(NamedTuple):
 
 def list_grams(stream: Stream, n: int) -> tuple[Any, Any, Any]:
     """All n-grams of `stream`: hash, number of the text, number of the word."""
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import gram_kernels
 
-    return kernels.hash_ngrams(stream.hashes, stream.offsets, n)
+    return gram_kernels.hash_ngrams(stream.hashes, stream.offsets, n)
 
 
 def is_shared_by(grams: Any, owners: Any, most: int) -> Any:
@@ -46,7 +46,7 @@ def build_table(grams: Any, texts: Any, places: Any, n: int) -> GramTable:
     """Enter n-grams: the hash of each, its text and the word at which it stands there."""
     import numpy as np
 
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import gram_kernels
 
     distinct, numbers = np.unique(grams, return_inverse=True)
     order = np.argsort(numbers, kind="stable")
@@ -55,15 +55,15 @@ def build_table(grams: Any, texts: Any, places: Any, n: int) -> GramTable:
     n_bits = _next_power(max(LEAST_BITS, BITS_PER_GRAM * len(distinct)))
     bits, keys = np.zeros(n_bits // 64, np.uint64), np.zeros(_next_power(4 * len(distinct)), np.uint64)
     slots = np.full(len(keys), -1, np.int32)
-    kernels.fill_tables(distinct, bits, keys, slots)
+    gram_kernels.fill_tables(distinct, bits, keys, slots)
     return GramTable(n, (bits, keys, slots, len(distinct)), starts, texts[order], places[order])
 
 
 def scan_stream(table: GramTable, stream: Stream, is_first_only: bool = True) -> Any:
     """Where grams of `table` stand in `stream`: rows of text, word within it, gram (int32)."""
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import gram_kernels
 
-    return kernels.scan_ngrams(stream.hashes, stream.offsets, table.n, table.lookup, is_first_only)
+    return gram_kernels.scan_ngrams(stream.hashes, stream.offsets, table.n, table.lookup, is_first_only)
 
 
 def _next_power(least: int) -> int:

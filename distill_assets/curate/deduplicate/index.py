@@ -150,13 +150,13 @@ def _settle(index: Index) -> Index:
     """Settle all units of a fresh index by one search."""
     import numpy as np
 
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import join_kernels
 
     units, base = index.units, index.base
     order = np.lexsort((units.hashes, units.ranks)).astype(np.int32)
     begins, ends = base.starts[:-1], base.starts[1:]
     bits = find_table_bits(len(base.prefixes))
-    representative, similarity = kernels.solve_keep(
+    representative, similarity = join_kernels.solve_keep(
         base.tokens, begins, ends, base.signatures, base.prefixes, base.offsets, index.threshold, order, bits
     )
     return index._replace(units=units._replace(representative=representative, similarity=similarity))
@@ -166,11 +166,11 @@ def build_segment(distinct: Shingles, classes: Any, threshold: float) -> Segment
     """Make units searchable."""
     import numpy as np
 
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import join_kernels
 
     search = prepare_search(distinct, np.arange(len(distinct.set_hashes)), classes, threshold)
     bits = find_table_bits(len(search.prefixes))
-    postings = kernels.build_postings(search.prefixes, search.offsets, distinct.starts, distinct.signatures, bits)
+    postings = join_kernels.build_postings(search.prefixes, search.offsets, distinct.starts, distinct.signatures, bits)
     return Segment(distinct.tokens, distinct.starts, distinct.signatures, search.prefixes, search.offsets, *postings)
 
 

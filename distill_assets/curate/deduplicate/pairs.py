@@ -40,8 +40,8 @@ class Search(NamedTuple):
 
 
 def find_table_bits(n: int) -> int:
-    """Bits of a hashed table with room for about `n` entries."""
-    return min(MAX_BITS, max(MIN_BITS, int(n).bit_length()))
+    """Bits of a hashed table for `n` entries, one or two a bucket: a smaller table is nearer to the processor."""
+    return min(MAX_BITS, max(MIN_BITS, int(n).bit_length() - 1))
 
 
 def prepare_search(shingles: Shingles, documents: Any, classes: Any, threshold: float) -> Search:
@@ -50,18 +50,18 @@ def prepare_search(shingles: Shingles, documents: Any, classes: Any, threshold: 
     Args:
         documents: their positions (int array). classes: of `class_shingles`; any classes give the same pairs, good ones sooner.
     """
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import set_kernels
 
     begins, ends = shingles.starts[:-1][documents], shingles.starts[1:][documents]
-    prefixes, offsets = kernels.choose_prefixes(shingles.tokens, begins, ends, classes, threshold)
+    prefixes, offsets = set_kernels.choose_prefixes(shingles.tokens, begins, ends, classes, threshold)
     return Search(shingles.tokens, begins, ends, shingles.signatures[documents], prefixes, offsets)
 
 
 def class_shingles(shingles: Shingles) -> Any:
     """How common shingles are, in a hashed table."""
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import set_kernels
 
-    return kernels.find_classes(shingles.tokens, min(CLASS_BITS, find_table_bits(len(shingles.tokens))))
+    return set_kernels.find_classes(shingles.tokens, min(CLASS_BITS, find_table_bits(len(shingles.tokens))))
 
 
 def find_pairs(shingles: Shingles, threshold: float) -> pl.DataFrame:
@@ -71,12 +71,12 @@ def find_pairs(shingles: Shingles, threshold: float) -> pl.DataFrame:
     """
     import numpy as np
 
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import join_kernels
 
-    units, unit_of = find_units(shingles)
+    units, unit_of = _sort_units(shingles, *find_units(shingles))
     search = prepare_search(shingles, units, class_shingles(shingles), threshold)
-    by_size = np.argsort(search.ends - search.begins, kind="stable").astype(np.int32)
-    left, right, similarity = kernels.join_pairs(*search, threshold, by_size, find_table_bits(len(search.prefixes)))
+    by_size = np.arange(len(units), dtype=np.int32)
+    left, right, similarity = join_kernels.join_pairs(*search, threshold, by_size, find_table_bits(len(search.prefixes)))
     pairs = pl.DataFrame({"left": left, "right": right, "similarity": similarity})
     return _spread_to_members(pairs, unit_of).sort("left", "right")
 
@@ -91,14 +91,14 @@ def keep_documents(shingles: Shingles, threshold: float, ranks: Any, method: str
     """
     import numpy as np
 
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import join_kernels
 
     order = np.argsort(ranks, kind="stable")
     units, unit_of = find_units(shingles, order)
     is_banded = method == "minhash"
     search = _band_search(shingles, units) if is_banded else prepare_search(shingles, units, class_shingles(shingles), threshold)
     by_rank = np.argsort(ranks[units], kind="stable").astype(np.int32)
-    keep = kernels.solve_keep(*search, threshold, by_rank, find_table_bits(len(search.prefixes)))
+    keep = join_kernels.solve_keep(*search, threshold, by_rank, find_table_bits(len(search.prefixes)))
     return spread_keep(Keep(*keep), units, unit_of)
 
 
@@ -106,11 +106,11 @@ def keep_from_pairs(n: int, pairs: pl.DataFrame, ranks: Any) -> Keep:
     """Decide which of `n` documents stay, from pairs (left, right, similarity) that any engine found."""
     import numpy as np
 
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import join_kernels
 
     order = np.argsort(ranks, kind="stable").astype(np.int32)
     columns = (pairs["left"].to_numpy(), pairs["right"].to_numpy(), pairs["similarity"].to_numpy())
-    return Keep(*kernels.solve_pairs(n, *columns, order))
+    return Keep(*join_kernels.solve_pairs(n, *columns, order))
 
 
 def find_meeting_probability(similarity: float) -> float:
@@ -118,15 +118,25 @@ def find_meeting_probability(similarity: float) -> float:
     return 1 - (1 - similarity**BAND_ROWS) ** N_BANDS
 
 
+def _sort_units(shingles: Shingles, units: Any, unit_of: Any) -> tuple[Any, Any]:
+    """Units by size and then position, so that the join walks through memory in order."""
+    import numpy as np
+
+    order = np.argsort((np.diff(shingles.starts)[units].astype(np.uint64) << np.uint64(32)) | units.astype(np.uint64))
+    number = np.empty(len(units), np.int32)
+    number[order] = np.arange(len(units), dtype=np.int32)
+    return units[order], number[unit_of]
+
+
 def _band_search(shingles: Shingles, documents: Any) -> Search:
     """Documents that are searched by MinHash bands; the hash functions are fixed, so the same texts meet everywhere."""
     import numpy as np
 
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import set_kernels
 
     drawn = np.random.default_rng(MINHASH_SEED).integers(0, 2**64, (2, N_BANDS * BAND_ROWS), dtype=np.uint64)
     begins, ends = shingles.starts[:-1][documents], shingles.starts[1:][documents]
-    bands = kernels.build_bands(shingles.tokens, begins, ends, drawn[0] | np.uint64(1), drawn[1], BAND_ROWS)
+    bands = set_kernels.build_bands(shingles.tokens, begins, ends, drawn[0] | np.uint64(1), drawn[1], BAND_ROWS)
     return Search(shingles.tokens, begins, ends, shingles.signatures[documents], *bands)
 
 

@@ -15,7 +15,8 @@ import heapq
 import numpy as np
 from numba import njit
 
-from distill_assets.curate.deduplicate.kernels import EPSILON, count_bits, count_needed
+from distill_assets.curate.deduplicate.join_kernels import count_bits
+from distill_assets.curate.deduplicate.set_kernels import EPSILON, count_needed
 
 # Fields of a segment's tuple, as index.Segment orders them.
 TOKENS, STARTS, SIGNATURES, PREFIXES, OFFSETS, CURSORS, POSTINGS = range(7)

@@ -17,7 +17,7 @@ from distill_assets.curate.words import hash_words, view_bytes
 
 # Raise it when the same texts get other shingles.
 SHINGLER = "shingles@1"
-CHUNK_DOCUMENTS = 50_000  # read at a time, so that no word of the whole corpus is in memory twice
+CHUNK_DOCUMENTS = 10_000  # read at a time: their words fit into a processor's own memory, and the corpus's stand nowhere twice
 
 
 class Shingles(NamedTuple):
@@ -40,7 +40,7 @@ def build_shingles(texts: pl.Series, groups: pl.Series | None, n_words: int) -> 
     """
     import numpy as np
 
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import set_kernels
 
     most = int(texts.str.len_bytes().sum() or 0) // 2 + 3 * len(texts)  # a word and its space take two bytes; two marks
     tokens, begin = np.empty(most, np.uint64), 0  # pages that are never written take no memory
@@ -49,8 +49,8 @@ def build_shingles(texts: pl.Series, groups: pl.Series | None, n_words: int) -> 
         part = texts.slice(start, CHUNK_DOCUMENTS)
         words = hash_words(part)
         grouped = None if groups is None else groups.slice(start, CHUNK_DOCUMENTS)
-        group_hashes = np.zeros(len(part), np.uint64) if grouped is None else kernels.hash_bytes(*view_bytes(grouped))
-        found = kernels.build_shingles(*words, group_hashes, _hash_wordless(part, words.offsets), n_words, tokens, begin)
+        group_hashes = np.zeros(len(part), np.uint64) if grouped is None else set_kernels.hash_bytes(*view_bytes(grouped))
+        found = set_kernels.build_shingles(*words, group_hashes, _hash_wordless(part, words.offsets), n_words, tokens, begin)
         begin = int(found[0][-1]) if len(part) else begin
         for values, more in zip((ends, hashes, signatures), found, strict=True):
             values.append(more)
@@ -61,10 +61,10 @@ def _hash_wordless(texts: pl.Series, offsets: Any) -> Any:
     """A hash of each text that has no word; 0 for the others."""
     import numpy as np
 
-    from distill_assets.curate.deduplicate import kernels
+    from distill_assets.curate.deduplicate import set_kernels
 
     is_wordless = np.diff(offsets) == 0
     raw = np.zeros(len(texts), np.uint64)
     if is_wordless.any():
-        raw[is_wordless] = kernels.hash_bytes(*view_bytes(texts.filter(pl.Series(is_wordless))))
+        raw[is_wordless] = set_kernels.hash_bytes(*view_bytes(texts.filter(pl.Series(is_wordless))))
     return raw

@@ -74,7 +74,7 @@ def _choose(threshold: float) -> Any:
     @daft.func.batch(return_dtype=daft.DataType.list(daft.DataType.uint64()))
     def choose(tokens: daft.Series, frequencies: daft.Series) -> Any:
         """Each document's rarest shingles, as many as the prefix filter needs."""
-        from distill_assets.curate.deduplicate.kernels import count_needed
+        from distill_assets.curate.deduplicate.set_kernels import count_needed
 
         chosen = []
         for own, counts in zip(tokens.to_pylist(), frequencies.to_pylist(), strict=True):

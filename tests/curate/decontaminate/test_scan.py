@@ -91,13 +91,13 @@ def test_tulu_covers_what_plain_python_covers(item: str, text: str):
     n, item_words = 3, item.split()
     grams = {tuple(text.split()[at : at + n]) for at in range(len(text.split()) - n + 1)}
     covered = {at + step for at in range(len(item_words) - n + 1) if tuple(item_words[at : at + n]) in grams for step in range(n)}
-    from distill_assets.curate.decontaminate import kernels
+    from distill_assets.curate.decontaminate import cover_kernels
 
     stream = read_streams(pl.Series([item]), {"words"})["words"]
     table = build_table(*list_grams(stream, n), n)
     found = scan_stream(table, read_streams(pl.Series([text]), {"words"})["words"])
     widths = pl.Series([1000]).to_numpy()
-    covers = kernels.cover_variants(found, table.starts, table.posting_texts, table.posting_places, widths, n)
+    covers = cover_kernels.cover_variants(found, table.starts, table.posting_texts, table.posting_places, widths, n)
     assert [int(row[2]) for row in covers] == ([len(covered)] if covered else [])
 
 
