@@ -3,7 +3,7 @@
 Belongs here: the query. Does not belong here: the search in memory (pairs), which must find the same pairs, and does by test.
 
 Nothing is hashed here but what DuckDB hashes to join, so it is a check of the compiled search as well, and needs no compiler.
-It takes about ten times the processor time and as much memory as it is given.
+It takes several times the processor time, and as much memory as it is given.
 """
 
 from __future__ import annotations
