@@ -7,6 +7,7 @@ queries (verifiers), or how many are mixed in (curate).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -33,7 +34,7 @@ def load_real_samples(
         SeedError: a file or row that cannot be read, a sample twice, or a query that does not run; says which.
     """
     seen: dict[str, FileRow] = {}
-    samples: list[dict[str, str]] = []
+    samples: list[dict[str, Any]] = []
     lines: list[int] = []
     for file in find_files(folder, patterns):
         for row in read_rows(file):
