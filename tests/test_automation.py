@@ -69,7 +69,7 @@ class Sensor:
 def test_the_sensor_rebuilds_what_a_change_touches_and_nothing_else(home: Path, scenario: RecipeFolder) -> None:
     sensor = Sensor(scenario)
     first = sensor.settle()
-    assert len(first) == len(set(first)) == 14
+    assert len(first) == len(set(first)) == 17
     assert sensor.settle() == []
     sent = sensor.sent()
     seeds = scenario.path / "seeds" / "seeds.jsonl"
