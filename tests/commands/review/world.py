@@ -47,7 +47,7 @@ def _make_sample(sample_id: str, status: str, number: int) -> dict[str, object]:
     known = {
         "sample_id": sample_id, "seed_id": "s", "database": "choir", "question": f"question {number} {HOSTILE}",
         "trace": f"reasoning {ESCAPES}", "sql": f"SELECT '{HOSTILE}', {number} FROM singers", "teacher": "t@1",
-        "sample_status": overruled, "judged_status": status, "is_shortcut": False,
+        "strategy": "write_sample", "sample_status": overruled, "judged_status": status, "is_shortcut": False,
     }  # fmt: skip
     if status == "unscored":  # the reply was an error: there is nothing to see
         known |= {"question": None, "trace": None, "sql": None}
