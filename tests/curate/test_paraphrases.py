@@ -108,6 +108,6 @@ def test_the_same_numbers_are_at_least_two_and_nearly_all(left: str, right: str,
 
 
 def test_a_window_that_is_the_whole_text_is_the_text_as_written():
-    assert cut_window(" “How many?” ", 0, 8) == " “How many?” "
+    assert cut_window(" “How many?” ", 2, 11) == " “How many?” "  # folded: "  how many?  "
     assert cut_window("abc def", 4, 7) == "def"
     assert cut_window("", 0, 0) == ""
