@@ -17,7 +17,7 @@ from distill_assets.curate.words import hash_words, view_bytes
 
 # Raise it when the same texts get other shingles.
 SHINGLER = "shingles@1"
-CHUNK_DOCUMENTS = 10_000  # read at a time: their words fit into a processor's own memory, and the corpus's stand nowhere twice
+CHUNK_DOCUMENTS = 25_000  # read at a time, so that the words of the corpus stand nowhere twice
 
 
 class Shingles(NamedTuple):
