@@ -1,13 +1,20 @@
 """What a step tells while it asks a teacher: a line now and then, on the terminal and in Dagster's event log.
 
-Belongs here: the lines. Does not belong here: where they go (run_log, commands/progress) or asking (clients).
+Belongs here: the lines, and what a judge asks with, opened for a step. Does not belong here: where the lines go (run_log,
+commands/progress) or asking (clients).
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from distill_assets.clients.bench import Bench
 from distill_assets.clients.chat import ChatReply
 from distill_assets.clients.engine import Counts
-from distill_assets.resources import read_clock_s
+from distill_assets.clients.journal import Cap, open_journal
+from distill_assets.config import Recipe, read_secret
+from distill_assets.resources import read_clock_s, read_wall_clock_s
+from distill_assets.storage import Workspace
 
 # Each line is an event in Dagster's log: often enough to watch, seldom enough for a run of a day.
 TELL_EVERY_S, TELL_LATER_EVERY_S, LATER_S = 2.0, 15.0, 120.0
@@ -42,6 +49,15 @@ class CallTeller:
             self._latest = None
         self._log.info(describe_progress(self._noun, counts, self._total, now - self._started))
         self._n_told += 1
+
+
+@contextmanager
+def open_bench(log: logging.Logger, workspace: Workspace, recipe: Recipe, noun: str, n_expected: int) -> Iterator[Bench]:
+    """Open the recipe's journal under its budget, and tell `log` how asking for `n_expected` of `noun` goes."""
+    teller = CallTeller(log, noun, n_expected)
+    cap = Cap(recipe.budget.usd, recipe.budget.tokens)
+    with open_journal(workspace.folder("journal", recipe.name)) as journal:
+        yield Bench(journal, cap, read_secret, read_wall_clock_s, teller.tell)
 
 
 def describe_progress(noun: str, counts: Counts, total: int, seconds: float) -> str:

@@ -4,13 +4,14 @@ Belongs here: asset keywords and metadata derived from tables.py, reading pinned
 frame under its content version. Does not belong here: anything that one stage alone does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from distill_assets.config import Recipe
+from distill_assets.drawing import as_markdown
 from distill_assets.errors import DistillError
 from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, input_version, latest_version
 from distill_assets.identity import fingerprint
@@ -134,6 +135,11 @@ def preview_rows(frame: pl.DataFrame, n: int = PREVIEW_ROWS) -> dg.TableMetadata
     ]
     schema = dg.TableSchema([dg.TableColumn(name, "string") for name in frame.columns])
     return dg.MetadataValue.table(records, schema=schema)
+
+
+def show_pictures(name: str, pictures: Mapping[str, bytes]) -> dict[str, dg.MetadataValue]:
+    """Pictures as one piece of metadata that the UI shows; none without a picture."""
+    return {name: dg.MetadataValue.md(as_markdown(pictures))} if pictures else {}
 
 
 def _shorten(value: object) -> str | int | float | bool | None:

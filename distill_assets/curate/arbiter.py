@@ -9,16 +9,16 @@ run asks nobody. It has three answers: leak, clean, and unscored. What is unscor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
 
+from distill_assets.clients.bench import Bench
 from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.desk import open_desks
 from distill_assets.clients.endpoints import teacher_identity
 from distill_assets.clients.engine import Counts, ask
-from distill_assets.clients.journal import Cap, Journal
 from distill_assets.curate.paraphrases import KEYS, Texts
 from distill_assets.curate.words import fold_texts
 from distill_assets.judging import CriticSpec
@@ -30,16 +30,6 @@ MAX_REASONING_CHARS = 2_000
 WHOLE_CHARS = 4_000
 MARGIN_CHARS = 500
 VERDICT_SCHEMA = {**dict.fromkeys(KEYS, pl.String), "verdict": pl.String, "reason": pl.String}
-
-
-class Bench(NamedTuple):
-    """What asking needs besides the questions: journal, budget, where keys come from, the clock, and who is told how it goes."""
-
-    journal: Journal
-    cap: Cap
-    read_secret: Callable[[str], str | None]
-    read_wall_clock: Callable[[], float]
-    tell: Callable[[Counts], None]
 
 
 class Question(NamedTuple):

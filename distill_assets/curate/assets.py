@@ -1,7 +1,7 @@
 """Dagster assets of the curate stage: duplicates, contamination_hits, curation_marks, training_dataset, dropped_samples,
 corpus_diversity."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,11 @@ import dagster as dg
 import polars as pl
 
 from distill_assets import linking
-from distill_assets.call_log import CallTeller
+from distill_assets.call_log import open_bench
 from distill_assets.checks import blocking_keys
 from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
-from distill_assets.clients.journal import Cap, open_journal
-from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
-from distill_assets.curate.arbiter import Bench, arbiter_identity, ask_arbiter, choose_pairs
+from distill_assets.config import Recipe, RecipeFolder, cache_folder
+from distill_assets.curate.arbiter import arbiter_identity, ask_arbiter, choose_pairs
 from distill_assets.curate.contamination import find_hits
 from distill_assets.curate.curve import build_curve, draw_curve
 from distill_assets.curate.dataset import render_dataset
@@ -33,12 +32,19 @@ from distill_assets.curate.sides import pair_band, pair_duplicates, pair_hits
 from distill_assets.curate.tokens import count_tokens
 from distill_assets.curate.vectors.store import Vectors, plan_reader, read_vectors
 from distill_assets.curate.words import NORMALISER
-from distill_assets.drawing import as_markdown
 from distill_assets.errors import DistillError
 from distill_assets.gates import DATA_VERSION_TAG, asset_key, require_gates
-from distill_assets.materialization import count_values, describe_table, preview_rows, publish_table, read_input, read_previous
+from distill_assets.materialization import (
+    count_values,
+    describe_table,
+    preview_rows,
+    publish_table,
+    read_input,
+    read_previous,
+    show_pictures,
+)
 from distill_assets.prompts import Prompt, load_prompt
-from distill_assets.resources import GpuResource, read_wall_clock_s
+from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace, find_instances, scan_table
 from distill_assets.tables import (
     BENCHMARK_ITEMS,
@@ -133,7 +139,7 @@ def _build_findings(folder: RecipeFolder, sources: list[str]) -> list[dg.AssetsD
             contamination = spec.contamination
             curve = build_curve(hits.near, samples.height, contamination.review_cosine)
             metadata["operating_curve"] = _show_rows(curve, n=40)
-            metadata |= _show_pictures("plot", draw_curve(curve, contamination.cosine, contamination.review_cosine))
+            metadata |= show_pictures("plot", draw_curve(curve, contamination.cosine, contamination.review_cosine))
         return publish_table(workspace, recipe, CONTAMINATION_HITS, hits.frame, metadata)
 
     return [duplicates, contamination_hits]
@@ -204,7 +210,7 @@ def _build_selection(recipe: Recipe, sources: list[str]) -> list[dg.AssetsDefini
             "n_kept": selection.kept.height,
             "by_reason": count_values(selection.dropped, "drop_reason"),
             "funnel": _show_rows(funnel, n=40),
-            **_show_pictures("plot", draw_funnel(funnel)),
+            **show_pictures("plot", draw_funnel(funnel)),
         }
         return publish_table(workspace, recipe, DROPPED_SAMPLES, selection.dropped, metadata)
 
@@ -228,7 +234,7 @@ def _build_selection(recipe: Recipe, sources: list[str]) -> list[dg.AssetsDefini
         fates = fates.with_columns(pl.col("fate").fill_null("kept"))
         metadata = {
             **_describe_diversity(context, workspace, recipe, frame),
-            **_show_pictures("map", draw_maps(place_samples(samples), fates)),
+            **show_pictures("map", draw_maps(place_samples(samples), fates)),
         }
         return publish_table(workspace, recipe, CORPUS_DIVERSITY, frame, metadata)
 
@@ -268,10 +274,8 @@ def _ask(
     if arbiter is None:
         raise AssertionError("a recipe without an arbiter asks it")
     pairs = choose_pairs(judged)
-    teller = CallTeller(context.log, "neighbours", pairs.height)
-    with open_journal(workspace.folder("journal", recipe.name)) as journal:
-        cap = Cap(recipe.budget.usd, recipe.budget.tokens)
-        verdicts = ask_arbiter(arbiter, pairs, texts, prompt, Bench(journal, cap, read_secret, read_wall_clock_s, teller.tell))
+    with open_bench(context.log, workspace, recipe, "neighbours", pairs.height) as bench:
+        verdicts = ask_arbiter(arbiter, pairs, texts, prompt, bench)
     counted = count_values(verdicts.frame, "verdict")
     asked |= {
         "arbiter_served": ", ".join(verdicts.served),
@@ -303,7 +307,7 @@ def _describe_diversity(
         "problems": _show_rows(
             frame.filter(pl.col("problem").is_not_null()).select("slice_by", "slice_value", "metric", "problem"), n=60
         ),
-        **_show_pictures("trend", draw_trend(collect_trend([*earlier, ("this build", frame)]))),
+        **show_pictures("trend", draw_trend(collect_trend([*earlier, ("this build", frame)]))),
     }
     if earlier:
         drops = find_drops(frame, earlier[-1][1], NOTICED_DROP_FRAC)
@@ -335,7 +339,3 @@ def _describe_cost(judged: pl.DataFrame, n_kept: int) -> dict[str, float]:
 
 def _show_rows(frame: pl.DataFrame, n: int = 24) -> dg.MetadataValue:
     return preview_rows(frame, n=n) if frame.height else dg.MetadataValue.text("none")
-
-
-def _show_pictures(name: str, pictures: Mapping[str, bytes]) -> dict[str, dg.MetadataValue]:
-    return {name: dg.MetadataValue.md(as_markdown(pictures))} if pictures else {}

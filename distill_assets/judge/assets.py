@@ -1,19 +1,16 @@
 """Dagster assets of the judge stage: verdicts, review_labels, judge_calibration, judged_samples."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 import polars as pl
 from polars import selectors
 
-from distill_assets.call_log import CallTeller
+from distill_assets.call_log import open_bench
 from distill_assets.checks import blocking_keys
 from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.clients.endpoints import name_teacher
-from distill_assets.clients.journal import Cap, open_journal
-from distill_assets.config import Recipe, RecipeFolder, cache_folder, read_secret
-from distill_assets.drawing import as_markdown
+from distill_assets.config import Recipe, RecipeFolder, cache_folder
 from distill_assets.errors import DistillError
 from distill_assets.gates import DATA_VERSION_TAG, asset_key, require_gates
 from distill_assets.identity import make_id
@@ -22,7 +19,6 @@ from distill_assets.judge.critics.asking import Asking, choose_samples
 from distill_assets.judge.critics.families import Kinship
 from distill_assets.judge.critics.rubric import Rubric, build_answer_model, load_rubric
 from distill_assets.judge.critics.run import (
-    Bench,
     CriticRun,
     check_families,
     compare_pairs,
@@ -46,9 +42,17 @@ from distill_assets.judge.verdicts import (
     judge_generations,
 )
 from distill_assets.judging import QualitySpec
-from distill_assets.materialization import count_values, describe_table, preview_rows, publish_table, read_input, read_previous
+from distill_assets.materialization import (
+    count_values,
+    describe_table,
+    preview_rows,
+    publish_table,
+    read_input,
+    read_previous,
+    show_pictures,
+)
 from distill_assets.prompts import Prompt, load_prompt
-from distill_assets.resources import GpuResource, read_wall_clock_s
+from distill_assets.resources import GpuResource
 from distill_assets.reviews.labels import read_labels
 from distill_assets.reviews.measuring import ReviewFigures, keep_current, measure_review, settle_labels
 from distill_assets.storage import Workspace, find_instances, scan_table
@@ -117,7 +121,7 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         if rubric and pair_prompt:
             databases = read_input(context, workspace, recipe, DATABASES)
             asking = Asking(pair_prompt, rubric, dict(databases.select("database", "card").iter_rows()))
-            with _open_bench(context, workspace, recipe, "comparisons", 2 * recipe.judge.critics.n_pairs) as bench:
+            with open_bench(context.log, workspace, recipe, "comparisons", 2 * recipe.judge.critics.n_pairs) as bench:
                 replies = compare_pairs(recipe.judge.critics, generations, table, asking, bench)
         judges = {critic.called: name_judge(critic, rubric) for critic in recipe.judge.critics.judges} if rubric else {}
         frame = calibrate(table, labels, replies, judges)
@@ -126,7 +130,7 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             "drift": _show_rows(measure_drift(table, _find_earlier_judges(context, workspace, recipe, table))),
         }
         pictures = draw_calibration(table, labels)
-        return publish_table(workspace, recipe, JUDGE_CALIBRATION, frame, {**shown, **_show_pictures("plot", pictures)})
+        return publish_table(workspace, recipe, JUDGE_CALIBRATION, frame, {**shown, **show_pictures("plot", pictures)})
 
     return [verdicts, judge_calibration]
 
@@ -231,16 +235,6 @@ def _run_layers(
         return judge_generations(generations, layers, previous, tell), runner.describe()
 
 
-@contextmanager
-def _open_bench(
-    context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe, noun: str, n_expected: int
-) -> Iterator[Bench]:
-    teller = CallTeller(context.log, noun, n_expected)
-    cap = Cap(recipe.budget.usd, recipe.budget.tokens)
-    with open_journal(workspace.folder("journal", recipe.name)) as journal:
-        yield Bench(journal, cap, read_secret, read_wall_clock_s, teller.tell)
-
-
 def _run_critics(
     context: dg.AssetExecutionContext,
     workspace: Workspace,
@@ -254,7 +248,7 @@ def _run_critics(
     check_families(spec, recipe.list_teachers(), recipe.student.base_model, {}, taught)  # before anything is paid for
     samples = choose_samples(generations, find_failed(judged.rows), spec.ask_failed_frac)
     n_expected = (len(samples) + spec.n_canaries) * len(spec.judges)
-    with _open_bench(context, workspace, recipe, "judgements", n_expected) as bench:
+    with open_bench(context.log, workspace, recipe, "judgements", n_expected) as bench:
         run = run_critics(spec, samples, generations, asking, build_answer_model(asking.rubric), bench)
     kin = check_families(spec, recipe.list_teachers(), recipe.student.base_model, run.served, taught)
     for found in kin:
@@ -303,7 +297,7 @@ def _describe_verdicts(frame: pl.DataFrame) -> dict[str, object]:
     return {
         "by_criterion": preview_rows(rejects, n=100),
         **{f"failed_frac/{criterion}": float(share) for criterion, share in rules.iter_rows()},
-        **_show_pictures("rejections", draw_rejects(rejects)),
+        **show_pictures("rejections", draw_rejects(rejects)),
     }
 
 
@@ -325,7 +319,7 @@ def _describe_quality(scored: Scored) -> dict[str, object]:
     """The filter's figures on labels that it was not taught with, and histograms of what it says."""
     pictures = draw_quality(scored.frame)
     if scored.figures is None:
-        return _show_pictures("histograms", pictures)
+        return show_pictures("histograms", pictures)
     figures = figures_as_data(scored.figures)
     calibration = figures.pop("calibration")
     return {
@@ -335,7 +329,7 @@ def _describe_quality(scored: Scored) -> dict[str, object]:
             if value is not None
         },
         "calibration": _show_rows(calibration),
-        **_show_pictures("histograms", pictures),
+        **show_pictures("histograms", pictures),
     }
 
 
@@ -353,7 +347,7 @@ def _describe_samples(frame: pl.DataFrame, review: ReviewFigures) -> dict[str, o
         "n_overruled": frame.filter(pl.col("sample_status") != pl.col("judged_status")).height,
         "by_reason": preview_rows(counted, n=60),
         "review": _show_rows([stratum._asdict() for stratum in review.strata]),
-        **_show_pictures("scores", draw_scores(frame)),
+        **show_pictures("scores", draw_scores(frame)),
     }
 
 
@@ -361,7 +355,3 @@ def _show_rows(rows: Sequence[Mapping[str, object]]) -> dg.MetadataValue:
     if not rows:
         return dg.MetadataValue.text("none")
     return preview_rows(pl.DataFrame(rows, infer_schema_length=None).with_columns(selectors.float().round(4)), n=100)
-
-
-def _show_pictures(name: str, pictures: Mapping[str, bytes]) -> dict[str, dg.MetadataValue]:
-    return {name: dg.MetadataValue.md(as_markdown(pictures))} if pictures else {}

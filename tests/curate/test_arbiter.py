@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from distill_assets.clients.bench import Bench
 from distill_assets.clients.journal import Cap, open_journal
-from distill_assets.curate.arbiter import Bench, Verdicts, arbiter_identity, ask_arbiter, choose_pairs, cut_excerpt
+from distill_assets.curate.arbiter import Verdicts, arbiter_identity, ask_arbiter, choose_pairs, cut_excerpt
 from distill_assets.curate.neighbours import NEAR_SCHEMA
 from distill_assets.curate.paraphrases import Texts, judge_closeness, settle_neighbours
 from distill_assets.curation import ContaminationSpec

@@ -9,17 +9,17 @@ changed threshold or aggregation asks nobody, and a changed rubric asks for new 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
 from distill_assets.clients.base_model import TINY_NAME
+from distill_assets.clients.bench import Bench
 from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.desk import open_desks
 from distill_assets.clients.endpoints import name_teacher, teacher_identity
 from distill_assets.clients.engine import Counts, ask
-from distill_assets.clients.journal import Cap, Journal
 from distill_assets.errors import JudgeError
 from distill_assets.identity import make_id
 from distill_assets.judge.critics.asking import (
@@ -41,16 +41,6 @@ from distill_assets.judging import CriticSpec, CriticsSpec
 from distill_assets.teachers import TeacherSpec
 
 TOP_LOGPROBS = 8
-
-
-class Bench(NamedTuple):
-    """What asking needs besides the questions: journal, budget, where keys come from, the clock, and who is told how it goes."""
-
-    journal: Journal
-    cap: Cap
-    read_secret: Callable[[str], str | None]
-    read_wall_clock: Callable[[], float]
-    tell: Callable[[Counts], None]
 
 
 class CriticRun(NamedTuple):
