@@ -18,6 +18,8 @@ from distill_assets.config import Recipe, RecipeFolder, read_secret
 from distill_assets.errors import StorageError
 from distill_assets.gates import asset_key, require_gates
 from distill_assets.generate.sampling import Earlier, GenerationRows, SqlSample, count_requests, plan_requests
+from distill_assets.lineage.record import GENERATION_FACTS, record_generations
+from distill_assets.lineage.terms import describe_teachers
 from distill_assets.materialization import (
     UNANSWERED,
     count_values,
@@ -27,6 +29,7 @@ from distill_assets.materialization import (
     read_input,
 )
 from distill_assets.prompts import load_prompt
+from distill_assets.recording import record
 from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace, read_table, scan_table, write_side_table, write_table_in_pieces
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
@@ -38,6 +41,7 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """The asset that asks the teachers."""
     recipe, path = folder
     teachers = recipe.list_teachers()
+    terms = describe_teachers(teachers)
     prompts = {name: load_prompt(path, strategy.prompt) for name, strategy in recipe.generate.list_strategies().items()}
     spec = {
         "teachers": [teacher_identity(teacher) for teacher in teachers],
@@ -91,7 +95,7 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             PREVIEWED,
         )
         write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), version)
-        yield result
+        yield record(context, workspace, result, lambda _: record_generations(_read_facts(workspace, recipe, version), terms))
 
     return [raw_generations]
 
@@ -106,6 +110,11 @@ def _find_earlier(context: dg.AssetExecutionContext, workspace: Workspace, recip
     except StorageError as error:
         context.log.warning(f"earlier rows are read from the journal instead: {error}")
         return None
+
+
+def _read_facts(workspace: Workspace, recipe: Recipe, version: str) -> pl.DataFrame:
+    """Who answered what, without a text."""
+    return scan_table(workspace, recipe.name, RAW_GENERATIONS, version).select(GENERATION_FACTS).collect()
 
 
 def warn_of_damage(context: dg.AssetExecutionContext, n_damaged: int) -> None:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
 from distill_assets.clients.engine import Settled
-from distill_assets.identity import make_id, unit_interval
+from distill_assets.identity import canonical_json, make_id, unit_interval
 from distill_assets.prompts import Prompt, fill
 from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, build_frame
 from distill_assets.teachers import GenerateSpec, StrategySpec, TeacherSpec
@@ -209,6 +209,6 @@ def _describe_reply(planned: Planned, reply: ChatReply, teacher: tuple[str, str]
         reply.request_id, planned.seed_id, planned.sample_ix, planned.strategy, planned.database, planned.prompt_id,
         answer.get("question"), answer.get("reasoning"), answer.get("sql"), reply.trace, reply.trace_field,
         reply.status, reply.error, *teacher, reply.served_model, reply.upstream, reply.system_fingerprint,
-        reply.response_id, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens, reply.reasoning_tokens,
+        canonical_json(reply.headers) if reply.headers else None, reply.response_id, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens, reply.reasoning_tokens,
         reply.n_calls, reply.cost_usd,
     )  # fmt: skip
