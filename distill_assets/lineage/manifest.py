@@ -219,7 +219,7 @@ def _list_flow(connection: Any, mine: str, dataset: Event | None) -> list[dict[s
         connection,
         f"""select {names}, fate, sum(x.n_rows)::bigint as n_rows from (
             select source, licence, endpoint_id, panel_id, 'kept' as fate, n_rows from mix where checkpoint_id = ?::uuid
-            union all select source, licence, endpoint_id, panel_id, reason, n_rows from "drop" where snapshot_id = salted(?)) x
+            union all select source, licence, endpoint_id, panel_id, reason, n_rows from dropped where snapshot_id = salted(?)) x
           left join endpoint e on e.endpoint_id = x.endpoint_id left join {panels} p on p.panel_id = x.panel_id
           group by all order by all""",
         [mine, version],

@@ -228,7 +228,7 @@ def record_dataset(dataset: pl.DataFrame, dropped: pl.DataFrame, version: str, f
     segments = {
         "snapshot_row": f"""select {snapshot} as snapshot_id, salted(sample_id) as generation_id, salted(text) as row_digest, split,
           getvariable('event_seq')::integer as event_seq from dataset_in where {is_new}""",
-        "drop": f"""select {snapshot} as snapshot_id, {ORIGINS}, r.reason, count(*) as n_rows
+        "dropped": f"""select {snapshot} as snapshot_id, {ORIGINS}, r.reason, count(*) as n_rows
           from (select salted(sample_id) as generation_id, drop_reason as reason from dropped_in) r
           {_join_origins("getvariable('event_seq')")} where {is_new} group by all""",
     }
