@@ -11,15 +11,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
+import polars as pl
 
+from distill_assets.errors import NothingSurvivedError
 from distill_assets.lineage.chain import Event
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.merkle import root_of
 from distill_assets.lineage.record import Recording
+from distill_assets.lineage.withdrawals import LEDGER_FOLDER, Withdrawals, read_withdrawals
 from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace
+from distill_assets.tables import TableSpec
 
-LEDGER_FOLDER = "ledger"
 
 
 def record(
@@ -46,6 +49,30 @@ def record(
     recording = make(version) if make else Recording("materialization", {}, {}, {})
     event = ledger.record(recording.kind, recipe, read_now(), recording.segments, recording.frames, dagster, recording.facts)
     return result._replace(metadata={**(result.metadata or {}), "ledger": name_event(event)})
+
+
+def find_withdrawals(workspace: Workspace) -> Withdrawals:
+    """What the graph must leave out, by the ledger as it is now."""
+    return read_withdrawals(workspace.root / LEDGER_FOLDER)
+
+
+def leave_out(context: dg.AssetExecutionContext, rows: pl.DataFrame, marks: pl.Series, table: TableSpec) -> pl.DataFrame:
+    """The rows that are not withdrawn.
+
+    Raises:
+        NothingSurvivedError: none is left; the last good table stays.
+    """
+    kept = rows.filter(~marks)
+    if rows.height and kept.is_empty():
+        raise NothingSurvivedError(
+            f"all {rows.height} rows of {table.name} were withdrawn. {table.name} was not replaced. "
+            "Look at: distill lineage log; add other rows, or take a withdrawal back."
+        )
+    if kept.height < rows.height:
+        context.log.warning(
+            f"{rows.height - kept.height} rows are withdrawn and left out of {table.name}; take them out of the recipe's files too"
+        )
+    return kept
 
 
 def find_root(ledger: Ledger, dataset_version: str) -> str | None:

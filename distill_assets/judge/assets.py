@@ -54,7 +54,7 @@ from distill_assets.materialization import (
     show_pictures,
 )
 from distill_assets.prompts import Prompt, load_prompt
-from distill_assets.recording import record
+from distill_assets.recording import find_withdrawals, record
 from distill_assets.resources import GpuResource
 from distill_assets.reviews.labels import read_labels
 from distill_assets.reviews.measuring import ReviewFigures, keep_current, measure_review, settle_labels
@@ -88,13 +88,15 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **describe_table(
-            recipe, VERDICTS, group=GROUP, kinds={"duckdb", "polars"}, deps=["raw_generations", "databases"], step="2",
+            recipe, VERDICTS, group=GROUP, kinds={"duckdb", "polars"}, deps=["raw_generations", "databases", "withdrawal_file"], step="2",
             spec=_verdict_spec(recipe, rubric, prompt),
         ),
         pool="teacher" if rubric else None,
     )  # fmt: skip
     def verdicts(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
         require_gates(context, blocking_keys(recipe, ["raw_generations"]))
+        critics = [name_judge(critic, rubric) for critic in recipe.judge.critics.judges] if rubric else []
+        find_withdrawals(workspace).check_judges([HEURISTICS, SQL_EXECUTION, STEPS, *critics])
         generations = read_input(context, workspace, recipe, RAW_GENERATIONS)
         databases = read_input(context, workspace, recipe, DATABASES)
         judged, sandbox = _run_layers(context, workspace, recipe, generations, databases)

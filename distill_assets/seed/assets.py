@@ -5,7 +5,7 @@ import dagster as dg
 from distill_assets.config import RecipeFolder
 from distill_assets.lineage.record import record_real_samples, record_seeds
 from distill_assets.materialization import count_values, describe_table, preview_rows, publish_table, read_input
-from distill_assets.recording import record
+from distill_assets.recording import find_withdrawals, leave_out, record
 from distill_assets.seed.benchmarks import load_benchmarks
 from distill_assets.seed.corpus import load_seed_corpus
 from distill_assets.seed.databases import prepare_databases
@@ -36,13 +36,15 @@ def build_seed_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **describe_table(
-            recipe, SEED_CORPUS, group=GROUP, kinds={"polars", "file"}, deps=["seed_files"],
+            recipe, SEED_CORPUS, group=GROUP, kinds={"polars", "file"}, deps=["seed_files", "withdrawal_file"],
             step="1", spec={"seeds": recipe.seeds, "licence": recipe.seed_licence, "databases": names},
         )
     )  # fmt: skip
     def seed_corpus(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
-        frame = load_seed_corpus(path, recipe.seeds, names, recipe.seed_licence)
-        result = publish_table(workspace, recipe, SEED_CORPUS, frame, {"by_kind": count_values(frame, "kind")})
+        read = load_seed_corpus(path, recipe.seeds, names, recipe.seed_licence)
+        frame = leave_out(context, read, find_withdrawals(workspace).mark_seeds(read), SEED_CORPUS)
+        shown = {"by_kind": count_values(frame, "kind"), "n_withdrawn": read.height - frame.height}
+        result = publish_table(workspace, recipe, SEED_CORPUS, frame, shown)
         return record(context, workspace, result, lambda _: record_seeds(frame, recipe.name))
 
     @dg.asset(
@@ -79,7 +81,7 @@ def _build_optional(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **describe_table(
-            recipe, REAL_SAMPLES, group=GROUP, kinds={"polars", "duckdb"}, deps=["real_files", "databases"], step="1",
+            recipe, REAL_SAMPLES, group=GROUP, kinds={"polars", "duckdb"}, deps=["real_files", "databases", "withdrawal_file"], step="1",
             spec={"files": mix.real_samples, "licence": recipe.seed_licence},
         )
     )  # fmt: skip
@@ -87,7 +89,8 @@ def _build_optional(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         instances = find_instances(workspace, recipe.name, read_input(context, workspace, recipe, DATABASES))
         files = {name: list(by_ix.values()) for name, by_ix in instances.items()}
         check = lambda items: check_gold(items, files)  # noqa: E731
-        frame = load_real_samples(path, mix.real_samples, sorted(recipe.databases), recipe.seed_licence, check)
+        read = load_real_samples(path, mix.real_samples, sorted(recipe.databases), recipe.seed_licence, check)
+        frame = leave_out(context, read, find_withdrawals(workspace).mark_seeds(read, "sample_id"), REAL_SAMPLES)
         result = publish_table(workspace, recipe, REAL_SAMPLES, frame, {"by_database": count_values(frame, "database")})
         return record(context, workspace, result, lambda _: record_real_samples(frame, recipe.name))
 
