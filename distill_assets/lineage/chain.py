@@ -147,24 +147,36 @@ def is_sha256(value: object) -> bool:
     return isinstance(value, str) and len(value) == 64 and not set(value) - set("0123456789abcdef")
 
 
-def parse_chain(raw: bytes, where: object = CHAIN_FILE) -> tuple[list[Event], bytes]:
-    """Read a chain's bytes: its events, and what is left of a torn last line.
-
-    Raises:
-        LineageError: a line is no event, or does not follow the one before.
-    """
+def scan_chain(raw: bytes, where: object = CHAIN_FILE) -> tuple[list[Event], bytes, str | None]:
+    """Read a chain's bytes as far as they can be trusted: its events, what is left of a torn last line, what is wrong."""
     *lines, torn = raw.split(b"\n")
     events: list[Event] = []
     for number, line in enumerate(lines):
         try:
             events.append(parse_line(line, events[-1] if events else None))
         except LineageError as error:
-            raise LineageError(
-                f"{where} is broken at line {number}: the line {error}. Nothing was changed, and nothing after line {number - 1} "
-                "can be trusted. Restore the file from a copy; distill lineage verify names what else is wrong."
-            ) from error
+            return (
+                events,
+                torn,
+                (
+                    f"{where} is broken at line {number}: the line {error}. Nothing was changed, and no line from {number} on "
+                    "can be trusted. Restore the file from a copy; distill lineage verify names what else is wrong."
+                ),
+            )
     if events and (events[0].kind != "genesis" or events[0].facts.get("format") != FORMAT):
-        raise LineageError(f"{where} does not begin with a ledger of format {FORMAT}. Nothing was changed. Restore it from a copy.")
+        return [], torn, f"{where} does not begin with a ledger of format {FORMAT}. Nothing was changed. Restore it from a copy."
+    return events, torn, None
+
+
+def parse_chain(raw: bytes, where: object = CHAIN_FILE) -> tuple[list[Event], bytes]:
+    """Read a chain's bytes: its events, and what is left of a torn last line.
+
+    Raises:
+        LineageError: a line is no event, or does not follow the one before.
+    """
+    events, torn, fault = scan_chain(raw, where)
+    if fault is not None:
+        raise LineageError(fault)
     return events, torn
 
 
