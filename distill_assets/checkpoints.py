@@ -4,7 +4,7 @@ Belongs here: the external asset `checkpoints`, what its materializations show, 
 belong here: the questions (lineage/findings).
 
 `student_checkpoint` is the newest one; this asset has all of them, so that an old one can turn red when what it was trained on is
-withdrawn. Its events are reported and not run: a checkpoint is never made anew to say something of it.
+withdrawn. Its events come with other runs: a checkpoint is never made anew to say something of it.
 """
 
 import warnings
@@ -94,41 +94,59 @@ def _answer(connection: Any, events: Sequence[Event], checkpoint: Event, folder:
     return judge_checkpoint(manifest, read_manifest(folder), reached, problems)
 
 
-def report_checkpoint(instance: dg.DagsterInstance, workspace: Workspace, recipe: str, checkpoint_id: str) -> dict[str, Any]:
+def report_checkpoint(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, workspace: Workspace, recipe: str, checkpoint_id: str
+) -> dict[str, Any]:
     """Seal a checkpoint, show its lineage as a materialization of its partition, and ask its checks; return its lineage."""
     ledger, folder = open_ledger(workspace), checkpoint_folder(workspace, recipe, checkpoint_id)
-    manifest = seal_checkpoint(ledger, folder, checkpoint_id, read_now(), {})
-    instance.add_dynamic_partitions(name_partitions(recipe).name, [checkpoint_id])
-    instance.report_runless_asset_event(
+    manifest = seal_checkpoint(ledger, folder, checkpoint_id, read_now(), {"run_id": context.run_id})
+    context.instance.add_dynamic_partitions(str(name_partitions(recipe).name), [checkpoint_id])
+    context.log_event(
         dg.AssetMaterialization(
             asset_key(recipe, CHECKPOINTS), partition=checkpoint_id, metadata=describe_lineage(manifest, folder),
             tags={DATA_VERSION_TAG: checkpoint_id},
         )  # fmt: skip
     )
-    report_answers(instance, recipe, checkpoint_id, answer_checks(workspace, recipe, checkpoint_id))
+    report_answers(context, recipe, checkpoint_id, answer_checks(workspace, recipe, checkpoint_id))
     return manifest
 
 
-def report_all(instance: dg.DagsterInstance, workspace: Workspace) -> dict[str, list[Answer]]:
-    """Ask the lineage checks of every checkpoint of every recipe anew; return the answers by recipe@id."""
-    answers: dict[str, list[Answer]] = {}
-    for event in list_checkpoints(open_ledger(workspace).events()):
-        own = event.facts["checkpoint"]
-        if checkpoint_folder(workspace, event.recipe, own).is_dir():
-            report_checkpoint(instance, workspace, event.recipe, own)
-        found = answer_checks(workspace, event.recipe, own)
-        instance.add_dynamic_partitions(name_partitions(event.recipe).name, [own])
-        report_answers(instance, event.recipe, own, found)
-        answers[f"{event.recipe}@{own[:12]}"] = found
-    return answers
+def build_audit_job(recipe: str) -> dg.JobDefinition:
+    """A job that asks the lineage checks of all checkpoints of a recipe anew; a withdrawal runs it."""
+
+    @dg.op(name=f"{recipe}__ask_lineage_checks")
+    def ask_lineage_checks(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+        for event in list_checkpoints(open_ledger(workspace).events(), recipe):
+            own = event.facts["checkpoint"]
+            if checkpoint_folder(workspace, recipe, own).is_dir():
+                report_checkpoint(context, workspace, recipe, own)
+            else:
+                context.instance.add_dynamic_partitions(str(name_partitions(recipe).name), [own])
+                report_answers(context, recipe, own, answer_checks(workspace, recipe, own))
+
+    @dg.job(name=name_audit_job(recipe), description=f"Asks the lineage checks of every checkpoint of {recipe} anew.")
+    def audit() -> None:
+        ask_lineage_checks()
+
+    return audit
 
 
-def report_answers(instance: dg.DagsterInstance, recipe: str, checkpoint_id: str, answers: Sequence[Answer]) -> None:
-    """Tell Dagster what holds of a checkpoint today."""
+def name_audit_job(recipe: str) -> str:
+    """The job that asks a recipe's lineage checks anew."""
+    return f"audit_{recipe}"
+
+
+def report_answers(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, recipe: str, checkpoint_id: str, answers: Sequence[Answer]
+) -> None:
+    """Tell Dagster what holds of a checkpoint today.
+
+    By events of a run, since Dagster 1.13 keeps only one evaluation of a partition that belongs to no run.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         for answer in answers:
-            instance.report_runless_asset_event(
+            context.log_event(
                 dg.AssetCheckEvaluation(
                     asset_key=asset_key(recipe, CHECKPOINTS), check_name=answer.name, passed=answer.passed, partition=checkpoint_id,
                     description=_say(answer), metadata={"checkpoint": checkpoint_id, "words": answer.words or "holds"},

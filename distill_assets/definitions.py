@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from distill_assets.automation import build_file_specs, build_sensors, rebuild_condition
-from distill_assets.checkpoints import build_checkpoint_checks, build_checkpoint_spec
+from distill_assets.checkpoints import build_audit_job, build_checkpoint_checks, build_checkpoint_spec
 from distill_assets.checks import build_checks
 from distill_assets.config import RecipeFolder, find_recipe_folders, home_folder, load_recipe
 from distill_assets.curate.assets import build_curate_assets
@@ -66,7 +66,8 @@ def build_definitions(folders: Sequence[RecipeFolder], **overrides: object) -> d
                 description=f"The whole graph of {folder.recipe.name}, from seed corpus to eval report.",
             )
             for folder in folders
-        ],
+        ]
+        + [build_audit_job(folder.recipe.name) for folder in folders],
         resources=resources,
         executor=dg.in_process_executor,
         loggers={"console": step_logger},

@@ -44,7 +44,7 @@ def record(
         "asset": asset,
         "data_version": version,
         "code_version": context.assets_def.code_versions_by_key[context.asset_key],
-        "step_key": context.op_handle.to_string(),
+        "step_key": context.get_step_execution_context().step.key,
     }
     recording = make(version) if make else Recording("materialization", {}, {}, {})
     event = ledger.record(recording.kind, recipe, read_now(), recording.segments, recording.frames, dagster, recording.facts)

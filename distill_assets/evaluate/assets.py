@@ -104,7 +104,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         evaluations = list_evaluations(frame, checkpoint_id, versions)
         result = publish_table(workspace, recipe, EVAL_RESULTS, frame, {**asked, **_accuracies(frame)})
         result = record(context, workspace, result, lambda _: record_evaluations(evaluations, checkpoint_id))
-        report_checkpoint(context.instance, workspace, recipe.name, checkpoint_id)
+        report_checkpoint(context, workspace, recipe.name, checkpoint_id)
         return result
 
     @dg.asset(
