@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from distill_assets.commands.lineage.command import lineage
 from distill_assets.errors import DistillError
 
 RECIPE = click.option(
@@ -32,6 +33,9 @@ class FriendlyGroup(click.Group):
 @click.version_option(package_name="distill-assets", prog_name="distill")
 def main() -> None:
     """Distil a teacher model into a small student, as one lineage graph."""
+
+
+main.add_command(lineage)
 
 
 def _load(recipe_path: Path | None):

@@ -98,6 +98,7 @@ _KINDS = (
             "sample_ix": Column(SMALL, "number of the sample among those of its request", nullable=True),
             "prompt_tokens": Column(SMALL, "tokens of the prompt as the endpoint counted them", nullable=True),
             "completion_tokens": Column(SMALL, "tokens of the answer as the endpoint counted them", nullable=True),
+            "event_seq": _EVENT_SEQ,
         },
     ),
     Kind(

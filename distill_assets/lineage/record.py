@@ -96,7 +96,7 @@ def record_real_samples(samples: pl.DataFrame, recipe: str) -> Recording:
           where salted(sample_id) not in (select seed_id from seed)""",
         "generation": f"""select salted(sample_id) as generation_id, salted(sample_id) as request_id, e.endpoint_id,
           salted('prompt' || chr(31) || 'none' || chr(31) || 'real') as prompt_key, 'ok' as status, 0::integer as sample_ix,
-          0::integer as prompt_tokens, 0::integer as completion_tokens
+          0::integer as prompt_tokens, 0::integer as completion_tokens, getvariable('event_seq')::integer as event_seq
           from (select * from {new}) r join ({endpoint}) e on e.licence is not distinct from r.licence""",
         "derivation": f"select salted(sample_id) as child, salted(sample_id) as parent, 'seed' as role from {new}",
     }
@@ -129,7 +129,7 @@ def record_generations(generations: pl.DataFrame, terms: pl.DataFrame, derivatio
         "prompt": _select_prompts("generations_in"),
         "generation": f"""select salted(g.generation_id) as generation_id, salted(g.request_id) as request_id, e.endpoint_id,
           p.prompt_key, g.generation_status as status, g.sample_ix::integer as sample_ix, g.prompt_tokens::integer as prompt_tokens,
-          g.completion_tokens::integer as completion_tokens
+          g.completion_tokens::integer as completion_tokens, getvariable('event_seq')::integer as event_seq
           from {new} g join {endpoints} e on {same} join (select distinct prompt_id, strategy, {_PROMPT_KEY} as prompt_key
           from generations_in) p on p.prompt_id = g.prompt_id and p.strategy = g.strategy""",
         "derivation": edges,

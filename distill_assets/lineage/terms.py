@@ -15,6 +15,8 @@ from distill_assets.lineage.record import Terms, build_terms
 from distill_assets.teachers import TeacherSpec
 
 CHECKPOINT = "checkpoint:"
+# Of the embedded teacher, which is part of this package.
+OWN_LICENCE = "Apache-2.0"
 
 
 def describe_terms(named: Iterable[tuple[str, TeacherSpec]]) -> pl.DataFrame:
@@ -32,4 +34,5 @@ def _describe(name: str, spec: TeacherSpec) -> Terms:
     origin = (*terms.base_lineage, *([CHECKPOINT + terms.checkpoint] if terms.checkpoint else []))
     accepted = terms.accepted_on.isoformat() if terms.accepted_on else None
     families = ",".join(sorted(name_families(spec, [], {})))
-    return Terms(name, families or None, origin, terms.licence, terms.url, terms.sha256, accepted)
+    licence = OWN_LICENCE if spec.is_embedded and terms.licence is None else terms.licence
+    return Terms(name, families or None, origin, licence, terms.url, terms.sha256, accepted)

@@ -57,7 +57,7 @@ def build_train_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             manifest = read_checkpoint(target, must_exist=True)
         version = input_version(context, asset_key(recipe.name, TRAINING_DATASET.name))
         exposure = read_exposure(target)
-        facts = describe_training(recipe, base, manifest, exposure)
+        facts = describe_training(recipe, base, target, manifest, exposure)
         facts["merkle_root"] = find_root(open_ledger(workspace), version)
         recording = record_checkpoint(exposure, checkpoint_id, version, facts)
         result = record(context, workspace, _publish(checkpoint_id, describe_checkpoint(target, manifest, reused)), lambda _: recording)

@@ -14,7 +14,7 @@ import polars as pl
 from distill_assets.clients.base_model import EMBEDDED_NAME, TINY_NAME, BaseModel
 from distill_assets.config import Recipe
 from distill_assets.families import find_families
-from distill_assets.identity import canonical_json, hash_text
+from distill_assets.identity import canonical_json, hash_file, hash_text
 from distill_assets.lineage.circumstances import describe_code, describe_environment
 from distill_assets.train.checkpoint import MANIFEST_FILE
 
@@ -22,16 +22,20 @@ LICENCES = {EMBEDDED_NAME: "apache-2.0"}
 TRAINING_FACTS = ("n_steps", "n_rows_too_long", "n_rows_truncated")
 
 
-def describe_training(recipe: Recipe, base: BaseModel, manifest: dict[str, Any], exposure: pl.DataFrame | None) -> dict[str, Any]:
+def describe_training(
+    recipe: Recipe, base: BaseModel, folder: Path, manifest: dict[str, Any], exposure: pl.DataFrame | None
+) -> dict[str, Any]:
     """Facts of a checkpoint for the ledger.
 
     Args:
-        manifest: the checkpoint's own. exposure: what the optimizer saw of each row; None where nobody counted.
+        folder: the checkpoint's. manifest: the checkpoint's own. exposure: what the optimizer saw of each row; None where nobody counted.
     """
-    training = manifest["training"]
+    training, file = manifest["training"], folder / MANIFEST_FILE
+    own = {MANIFEST_FILE: {"sha256": hash_file(file), "bytes": file.stat().st_size}}
     return {
         "weights_sha256": manifest["weights_sha256"],
-        "files": manifest["files"],
+        "train_s": training.get("train_s"),
+        "files": {**manifest["files"], **own},
         "student": {
             "base_model": base.name,
             "base_revision": base.revision,

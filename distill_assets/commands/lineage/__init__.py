@@ -1,0 +1,1 @@
+"""`distill lineage`: audits of the ledger, withdrawals, erasure with proof, exports."""

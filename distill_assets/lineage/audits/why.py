@@ -1,0 +1,137 @@
+"""Why a row is in a checkpoint: who wrote it, from which seeds, who judged it, what stood for it, what the optimizer saw of it.
+
+Belongs here: one row's past by the ledger. Does not belong here: texts, which the ledger has none of (commands), or whole checkpoints
+(manifest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from distill_assets.errors import LineageError
+from distill_assets.lineage.audits.query import fetch, list_checkpoints
+from distill_assets.lineage.chain import Event
+
+# How far back a row's past is told: generations that came from generations.
+MAX_DEPTH = 20
+_ENDPOINT = """e.role, e.provider, e.requested_model, e.served_model, e.upstream, e.system_fingerprint, e.headers, e.family, e.licence,
+  e.terms_url, e.terms_accepted_on"""
+
+
+def find_row(connection: Any, events: Sequence[Event], row: str) -> dict[str, Any]:
+    """All that the ledger knows of one generation.
+
+    Args:
+        row: its salted id.
+
+    Raises:
+        LineageError: the ledger does not know it.
+    """
+    generations = fetch(
+        connection,
+        f"""select g.*, {_ENDPOINT}, p.prompt_id, p.strategy from (select * from generation where generation_id = $row::uuid) g
+          join endpoint e on e.endpoint_id = g.endpoint_id left join prompt p on p.prompt_key = g.prompt_key""",
+        {"row": row},
+    )
+    if not generations:
+        raise LineageError(
+            f"the ledger knows no row {row}. Nothing was read. A row is named by its whole sample_id, as in training_dataset; "
+            "distill sql lists them."
+        )
+    return {
+        "row": row,
+        "generation": generations[0],
+        "recorded": _describe_event(events, generations[0]["event_seq"]),
+        "parents": find_parents(connection, row),
+        "judgments": _list_judgments(connection, row),
+        "duplicates": _list_duplicates(connection, row),
+        "hits": _list_hits(connection, row),
+        "datasets": _list_datasets(connection, events, row),
+        "exposures": _list_exposures(connection, events, row),
+    }
+
+
+def find_parents(connection: Any, row: str) -> list[dict[str, Any]]:
+    """What a row was made from, over at most MAX_DEPTH steps: seeds with source and licence, generations with their teacher."""
+    return fetch(
+        connection,
+        f"""with recursive past(child, parent, role, depth) as (
+            select child, parent, role, 1 from derivation where child = $row::uuid
+            union select d.child, d.parent, d.role, p.depth + 1 from derivation d join past p on d.child = p.parent where p.depth < {MAX_DEPTH})
+          select p.child, p.parent, p.role, p.depth, s.source, s.licence, s.kind, s.recipe,
+            coalesce(e.served_model, e.requested_model) as teacher
+          from past p left join seed s on s.seed_id = p.parent left join generation g on g.generation_id = p.parent
+          left join endpoint e on e.endpoint_id = g.endpoint_id order by p.depth, p.role, p.parent""",
+        {"row": row},
+    )
+
+
+def _list_judgments(connection: Any, row: str) -> list[dict[str, Any]]:
+    rows = fetch(
+        connection,
+        """select j.event_seq, j.status, j.score, j.by_people, p.judge, p.layer from
+          (select * from judgment where generation_id = $row::uuid) j left join panel p on p.panel_id = j.panel_id
+          order by j.event_seq, p.layer, p.judge""",
+        {"row": row},
+    )
+    by_event: dict[int, dict[str, Any]] = {}
+    for found in rows:
+        one = by_event.setdefault(found["event_seq"], {name: found[name] for name in ("event_seq", "status", "score", "by_people")})
+        one.setdefault("judges", []).extend([found["judge"]] if found["judge"] else [])
+    return list(by_event.values())
+
+
+def _list_duplicates(connection: Any, row: str) -> list[dict[str, Any]]:
+    return fetch(
+        connection,
+        """select run, 'stands for' as how, generation_id as other, duplicate_kind from duplicate where stands_for = $row::uuid
+          union all select run, 'duplicate of', stands_for, duplicate_kind from duplicate where generation_id = $row::uuid
+          order by run, how, other""",
+        {"row": row},
+    )
+
+
+def _list_hits(connection: Any, row: str) -> list[dict[str, Any]]:
+    return fetch(connection, "select benchmark, rule, action, run from hit where generation_id = $row::uuid order by all", {"row": row})
+
+
+def _list_datasets(connection: Any, events: Sequence[Event], row: str) -> list[dict[str, Any]]:
+    found = fetch(
+        connection,
+        "select event_seq, split, row_digest from snapshot_row where generation_id = $row::uuid order by event_seq",
+        {"row": row},
+    )
+    by_seq = {event.seq: event for event in events}
+    return [
+        {**item, "recipe": by_seq[item["event_seq"]].recipe, "data_version": by_seq[item["event_seq"]].facts["data_version"],
+         "screened": _name_screened(events, by_seq[item["event_seq"]])}
+        for item in found if item["event_seq"] in by_seq
+    ]  # fmt: skip
+
+
+def _name_screened(events: Sequence[Event], dataset: Event) -> list[str]:
+    runs = [e for e in events if e.kind == "decontamination" and e.recipe == dataset.recipe and e.seq < dataset.seq]
+    return [f"{item['name']}@{str(item['version'])[:12]}" for item in runs[-1].facts["benchmarks"]] if runs else []
+
+
+def _list_exposures(connection: Any, events: Sequence[Event], row: str) -> list[dict[str, Any]]:
+    found = fetch(
+        connection,
+        """select checkpoint_id, n_times, n_tokens, n_loss_tokens, is_truncated, first_step from exposure
+          where generation_id = $row::uuid""",
+        {"row": row},
+    )
+    names = _name_checkpoints(connection, events)
+    return sorted(({**item, "checkpoint": names.get(item["checkpoint_id"])} for item in found), key=lambda item: str(item["checkpoint"]))
+
+
+def _name_checkpoints(connection: Any, events: Sequence[Event]) -> dict[str, str]:
+    known = list_checkpoints(events)
+    salted = fetch(connection, "select salted(unnest($ids::varchar[])) as id", {"ids": [e.facts["checkpoint"] for e in known]})
+    return {row["id"]: f"{e.recipe}@{e.facts['checkpoint'][:12]}" for row, e in zip(salted, known, strict=True)}
+
+
+def _describe_event(events: Sequence[Event], seq: int) -> dict[str, Any]:
+    event = next(event for event in events if event.seq == seq)
+    return {"seq": seq, "at": event.at, "recipe": event.recipe, "run_id": event.dagster.get("run_id")}
