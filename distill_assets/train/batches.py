@@ -25,8 +25,9 @@ from distill_assets.errors import TrainingError
 from distill_assets.train.format import IGNORED_LABEL
 
 PADDING_ROW = -1
-# Largest difference between a row alone and packed, relative to the largest state. Rounding makes about 1e-6 of it.
-MAX_DIFFERENCE_FRAC = 1e-3
+# How far a row's states may move with the words of the row before, relative to the largest state. Where rows are kept
+# apart it is 0 (measured on Llama, Qwen3, LFM2); an untrained LFM2 with too small a gap moves by 0.002.
+MAX_DIFFERENCE_FRAC = 1e-5
 
 Collator = Callable[[list[dict[str, Any]]], dict[str, Any]]
 
@@ -148,7 +149,7 @@ def _mask_each_kind(model: Any, batch: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_borders(model: Any, collate: Collator, lines: Sequence[Sequence[int]]) -> None:
-    """Compare two rows in one line with each alone, and refuse a model that does not keep them apart.
+    """Put other words into the first row of a line, and refuse a model in which that changes the second row.
 
     Raises:
         TrainingError: a row's states depend on the row before it.
@@ -158,20 +159,21 @@ def check_borders(model: Any, collate: Collator, lines: Sequence[Sequence[int]])
     pair = next((line[:2] for line in lines if len(line) > 1), None)
     if pair is None:
         return
+    batch = {name: tensor.to(model.device) for name, tensor in collate([{"places": pair}]).items()}
+    is_first = batch["rows"] == batch["rows"][0, 0]
+    is_second = ~is_first & (batch["rows"] != PADDING_ROW)
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        together, alone = (_read_rows(model, collate, batch) for batch in ([pair], [[place] for place in pair]))
+        before = read_states(model, batch)[is_second].float()
+        ids = batch["input_ids"]
+        other = torch.where(is_first, (ids + 1) % model.config.vocab_size, ids)
+        after = read_states(model, {**batch, "input_ids": other})[is_second].float()
     model.train(was_training)
-    difference = float((together - alone).abs().max() / alone.abs().max())
+    difference = float((after - before).abs().max() / before.abs().max())
     if not difference <= MAX_DIFFERENCE_FRAC:
         raise TrainingError(
-            f"packing: in {type(model).__name__} a row changes the row after it (states differ by {difference:.2g} of the largest, "
-            f"rounding makes less than {MAX_DIFFERENCE_FRAC}). Nothing was trained. "
+            f"packing: in {type(model).__name__} a row changes the row after it (its states by {difference:.2g} of the largest; "
+            f"rounding may make {MAX_DIFFERENCE_FRAC}). Nothing was trained. "
             "Set student.train.packing: false in recipe.yaml, or take another base model."
         )
-
-
-def _read_rows(model: Any, collate: Collator, lines: Sequence[Sequence[int]]) -> Any:
-    batch = {name: tensor.to(model.device) for name, tensor in collate([{"places": line} for line in lines]).items()}
-    return read_states(model, batch)[batch["rows"] != PADDING_ROW].float()

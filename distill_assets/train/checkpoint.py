@@ -105,7 +105,7 @@ def find_last_good(work_dir: Path, say: Callable[[str], None], needs: tuple[str,
                 raise CheckpointError(f"checkpoint {path}: {name_culprits(sorted(missing))} is not in it")
         except CheckpointError as error:
             aside = move_aside(path)
-            say(f"the state of step {step} cannot be resumed from and was moved to {aside.name}: {error}")
+            say(f"the state of step {step} is damaged or incomplete and was moved to {aside.name}: {error}")
         else:
             return path
     return None

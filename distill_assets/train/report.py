@@ -44,4 +44,5 @@ def _describe_exposure(manifest: dict[str, Any]) -> str:
     if EXPOSURE_FILE not in manifest["files"]:
         return "none: made before it was counted which rows the optimizer saw"
     training = manifest["training"]
-    return f"{training['n_rows_seen']:,} rows seen, {training['n_rows_truncated']:,} of them cut, {training['n_label_tokens']:,} tokens learnt"
+    rows = f"{training['n_rows_seen']:,} rows seen, {training['n_rows_truncated']:,} of them cut"
+    return f"{rows}, {training['n_label_tokens']:,} tokens learnt"

@@ -53,3 +53,25 @@ def test_batches_hold_rows_of_like_length():
     batches = [[lengths[row] for row in order[i : i + 16]] for i in range(0, len(order), 16)]
     padded = sum(max(batch) * len(batch) for batch in batches)
     assert padded < 1.03 * sum(lengths)
+
+
+def test_rows_that_do_not_fit_are_cut_when_asked_for(tokenizer):
+    whole = encode_rows(ROWS, tokenizer, 256)
+    limit = sorted(example["length"] for example in whole.examples)[10]
+    cut = encode_rows(ROWS, tokenizer, limit, "truncate")
+    assert len(cut.examples) == len(ROWS) and not cut.too_long and cut.truncated
+    for example, full in zip(cut.examples, whole.examples, strict=True):
+        assert example["input_ids"] == full["input_ids"][:limit]
+        assert example["labels"] == full["labels"][:limit]
+        is_cut = full["length"] > limit
+        assert (cut.sample_ids[example["row"]] in cut.truncated) == is_cut
+        assert (example["input_ids"][-1] == tokenizer.eos_token_id) == (not is_cut)
+
+
+def test_a_row_whose_prompt_alone_is_too_long_teaches_nothing(tokenizer):
+    rows = [{"sample_id": "a", "prompt": "orders in 2000 " * 9, "completion": "SELECT"}, ROWS[0]]
+    n_prompt = len(tokenizer(rows[0]["prompt"], add_special_tokens=False).input_ids)
+    for limit, is_left_out in ((n_prompt, True), (n_prompt + 1, False)):
+        encoded = encode_rows(rows, tokenizer, limit, "truncate")
+        assert encoded.too_long == (("a",) if is_left_out else ())
+        assert [example["row"] for example in encoded.examples] == ([1] if is_left_out else [0, 1])
