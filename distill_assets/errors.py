@@ -94,6 +94,10 @@ class SelectionError(DistillError, ValueError):
     """The recipe wants a mix of samples that the samples there are cannot give."""
 
 
+class LineageError(DistillError, ValueError):
+    """The ledger, a manifest or a proof cannot be read, trusted or extended."""
+
+
 class PromptLockError(DistillError, ValueError):
     """A released prompt file was edited in place."""
 

@@ -1,0 +1,1 @@
+"""Which teacher produced which row of which checkpoint: the ledger, manifests, proofs and exports, without Dagster."""
