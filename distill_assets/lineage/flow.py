@@ -13,6 +13,7 @@ import base64
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
@@ -20,9 +21,9 @@ from distill_assets.lineage.showing import NOT_SAID, count, fold, prepare_manife
 
 COLUMNS = ("seed source", "teacher", "judge", "fate", "checkpoint")
 MAX_NODES = 6
-BOX_WIDTH, GAP_WIDTH, GAP_HEIGHT, LEAST_HEIGHT, ROWS_HEIGHT = 176, 74, 10, 38, 300
+BOX_WIDTH, GAP_WIDTH, GAP_HEIGHT, LEAST_HEIGHT, ROWS_HEIGHT = 196, 56, 10, 38, 300
 TOP, MARGIN = 34, 16
-LABEL_CELLS = 23
+LABEL_CELLS = 25
 KEPT = "kept"
 OTHERS = "\x00others"  # no name of a manifest has this character once it was prepared
 NOT_SEEN = "\x00not seen"
@@ -136,7 +137,7 @@ def _place(paths: Mapping[Way, int], grouped: Mapping[int, int], checkpoint: str
 
 def _ribbons(paths: Mapping[Way, int], columns: list[list[Node]], scale: float) -> Iterable[ET.Element]:
     """Ribbons between neighbouring columns; each box gives and takes them in the order of the boxes, so few cross."""
-    for left, right in zip(columns, columns[1:], strict=False):
+    for left, right in pairwise(columns):
         column = left[0].column
         sizes = Counter[tuple[str, str]]()
         for path, n in paths.items():
