@@ -1,0 +1,1 @@
+"""A manifest in the formats that others read, one module a format."""
