@@ -23,9 +23,9 @@ from distill_assets.clients.batches import describe_waiting, poll_batches
 from distill_assets.config import Recipe, RecipeFolder, home_folder, read_secret
 from distill_assets.errors import DistillError
 from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, latest_version
+from distill_assets.identity import hash_file, make_id
 from distill_assets.lineage.withdrawals import FILE as WITHDRAWALS
 from distill_assets.lineage.withdrawals import LEDGER_FOLDER, write_watched
-from distill_assets.identity import hash_file, make_id
 from distill_assets.reviews.labels import labels_file
 from distill_assets.storage import Workspace
 from distill_assets.tables import RAW_GENERATIONS

@@ -50,7 +50,9 @@ def build_checkpoint_checks(recipe: str) -> dg.AssetChecksDefinition:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)  # of checks with partitions
         specs = [
-            dg.AssetCheckSpec(name, asset=asset_key(recipe, CHECKPOINTS), description=meaning, partitions_def=name_partitions(recipe))
+            dg.AssetCheckSpec(
+                name, asset=asset_key(recipe, CHECKPOINTS), description=meaning, partitions_def=name_partitions(recipe)
+            )
             for name, meaning in CHECKS.items()
         ]
 
@@ -103,7 +105,9 @@ def report_checkpoint(
     context.instance.add_dynamic_partitions(str(name_partitions(recipe).name), [checkpoint_id])
     context.log_event(
         dg.AssetMaterialization(
-            asset_key(recipe, CHECKPOINTS), partition=checkpoint_id, metadata=describe_lineage(manifest, folder),
+            asset_key(recipe, CHECKPOINTS),
+            partition=checkpoint_id,
+            metadata=describe_lineage(manifest, folder),
             tags={DATA_VERSION_TAG: checkpoint_id},
         )  # fmt: skip
     )
@@ -148,8 +152,12 @@ def report_answers(
         for answer in answers:
             context.log_event(
                 dg.AssetCheckEvaluation(
-                    asset_key=asset_key(recipe, CHECKPOINTS), check_name=answer.name, passed=answer.passed, partition=checkpoint_id,
-                    description=_say(answer), metadata={"checkpoint": checkpoint_id, "words": answer.words or "holds"},
+                    asset_key=asset_key(recipe, CHECKPOINTS),
+                    check_name=answer.name,
+                    passed=answer.passed,
+                    partition=checkpoint_id,
+                    description=_say(answer),
+                    metadata={"checkpoint": checkpoint_id, "words": answer.words or "holds"},
                 )  # fmt: skip
             )
 
@@ -187,7 +195,9 @@ def show_teachers(manifest: Mapping[str, Any]) -> dg.TableMetadataValue:
         for teacher in manifest["teachers"]
     ]  # fmt: skip
     kinds = {"rows": "int", "rows_seen": "int", "loss_tokens": "int"}
-    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name, kinds.get(name, "string")) for name in columns]))
+    return dg.MetadataValue.table(
+        records, schema=dg.TableSchema([dg.TableColumn(name, kinds.get(name, "string")) for name in columns])
+    )
 
 
 def _withdrawn(manifest: Mapping[str, Any], teacher: Mapping[str, Any]) -> list[str]:

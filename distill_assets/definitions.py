@@ -52,7 +52,11 @@ def build_definitions(folders: Sequence[RecipeFolder], **overrides: object) -> d
         raise RecipeError(f"two recipes are called '{sorted(twice)[0]}'. Rename one; the name is the prefix of its assets.")
     resources = {"workspace": Workspace(home_folder()), "duckdb": SnapshotDuckDB(), "gpu": GpuResource(), **overrides}
     return dg.Definitions(
-        assets=[item for folder in folders for item in (*build_recipe_assets(folder), *build_file_specs(folder), _describe_checkpoints(folder))],
+        assets=[
+            item
+            for folder in folders
+            for item in (*build_recipe_assets(folder), *build_file_specs(folder), _describe_checkpoints(folder))
+        ],
         asset_checks=[
             check
             for folder in folders

@@ -24,7 +24,6 @@ from distill_assets.storage import Workspace
 from distill_assets.tables import TableSpec
 
 
-
 def record(
     context: dg.AssetExecutionContext,
     workspace: Workspace,

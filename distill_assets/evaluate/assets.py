@@ -22,9 +22,9 @@ from distill_assets.drawing import as_markdown
 from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
 from distill_assets.evaluate.figures import draw_figures
-from distill_assets.evaluate.ledger_rows import list_evaluations
 from distill_assets.evaluate.items import Model, build_items, name_answers
 from distill_assets.evaluate.judges import list_judges, summarize_quality
+from distill_assets.evaluate.ledger_rows import list_evaluations
 from distill_assets.evaluate.report import EvalReport, build_report, headline_table
 from distill_assets.evaluate.scoring import score_answers
 from distill_assets.evaluate.teacher import SqlAnswer, key_items, plan_questions, read_replies

@@ -60,7 +60,9 @@ def describe_environment(training: dict[str, Any]) -> dict[str, Any]:
     Args:
         training: figures of the checkpoint's own manifest.
     """
-    installed = sorted({f"{d.metadata['Name']}=={d.version}".lower() for d in importlib.metadata.distributions() if d.metadata["Name"]})
+    installed = sorted(
+        {f"{d.metadata['Name']}=={d.version}".lower() for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    )
     versions = dict(line.split("==", 1) for line in installed)
     return {
         "python": platform.python_version(),

@@ -53,7 +53,12 @@ def build_manifest(connection: Any, events: Sequence[Event], checkpoint: Event) 
         "environment": facts["environment"],
         "config": facts["config"],
         "dagster": _describe_dagster(events, checkpoint),
-        "ledger": {"seq": events[-1].seq, "head": events[-1].hash, "genesis": events[0].hash, "salt_id": events[0].facts["salt_id"]},
+        "ledger": {
+            "seq": events[-1].seq,
+            "head": events[-1].hash,
+            "genesis": events[0].hash,
+            "salt_id": events[0].facts["salt_id"],
+        },
     }
     return json.loads(json.dumps(manifest))  # plain data only, as it will be read back
 

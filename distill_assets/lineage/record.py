@@ -53,9 +53,7 @@ _ENDPOINT_ID = """salted(concat_ws(chr(31), 'endpoint', {role}, coalesce(provide
   coalesce(upstream, ''), coalesce(system_fingerprint, ''), coalesce(headers, ''), coalesce(family, ''),
   coalesce(array_to_string(base_lineage, ','), ''), coalesce(licence, ''), coalesce(terms_url, ''), coalesce(terms_sha256, ''),
   coalesce(terms_accepted_on, '')))"""
-_ENDPOINT_COLUMNS = (
-    "endpoint_id, role, provider, requested_model, served_model, upstream, system_fingerprint, headers, " + _TERMS
-)
+_ENDPOINT_COLUMNS = "endpoint_id, role, provider, requested_model, served_model, upstream, system_fingerprint, headers, " + _TERMS
 _PROMPT_KEY = "salted('prompt' || chr(31) || prompt_id || chr(31) || strategy)"
 
 
@@ -234,7 +232,12 @@ def record_dataset(dataset: pl.DataFrame, dropped: pl.DataFrame, version: str, f
     }
     frames = {"dataset_in": rows, "dropped_in": dropped.select("sample_id", "drop_reason")}
     counted = dict(sorted(dropped["drop_reason"].value_counts().iter_rows()))
-    known = {"data_version": version, "n_rows": rows.height, "dropped": counted, "by_split": dict(sorted(rows["split"].value_counts().iter_rows()))}
+    known = {
+        "data_version": version,
+        "n_rows": rows.height,
+        "dropped": counted,
+        "by_split": dict(sorted(rows["split"].value_counts().iter_rows())),
+    }
     return Recording("dataset", segments, frames, {**known, **facts})
 
 
@@ -251,7 +254,9 @@ def _join_origins(before: str) -> str:
       left join seed s on s.seed_id = d.parent"""
 
 
-def record_checkpoint(exposure: pl.DataFrame | None, checkpoint_id: str, dataset_version: str, facts: Mapping[str, Any]) -> Recording:
+def record_checkpoint(
+    exposure: pl.DataFrame | None, checkpoint_id: str, dataset_version: str, facts: Mapping[str, Any]
+) -> Recording:
     """What the optimizer saw of each row, and the roll-up that audits read.
 
     Args:
@@ -267,7 +272,9 @@ def record_checkpoint(exposure: pl.DataFrame | None, checkpoint_id: str, dataset
         "mix": f"""select {checkpoint} as checkpoint_id, * from ({select_mix(f"salted({_quote(dataset_version)})", seen_now)})
           where {is_new}""",
     }
-    return Recording("checkpoint", segments, {"exposure_in": seen}, {"checkpoint": checkpoint_id, "data_version": dataset_version, **facts})
+    return Recording(
+        "checkpoint", segments, {"exposure_in": seen}, {"checkpoint": checkpoint_id, "data_version": dataset_version, **facts}
+    )
 
 
 EXPOSURE = {

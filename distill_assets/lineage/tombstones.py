@@ -99,7 +99,10 @@ def find_touched(connection: Any, selector: Selector) -> list[Touched]:
           sum(m.n_tokens)::bigint as n_tokens, sum(m.n_loss_tokens)::bigint as n_loss_tokens
           from mix m where {_MIX[selector.kind]} group by m.checkpoint_id"""
     rows = fetch(connection, sql, {"value": selector.value})
-    totals = {row["id"]: row["n"] for row in fetch(connection, "select checkpoint_id as id, sum(n_loss_tokens)::bigint as n from mix group by 1")}
+    totals = {
+        row["id"]: row["n"]
+        for row in fetch(connection, "select checkpoint_id as id, sum(n_loss_tokens)::bigint as n from mix group by 1")
+    }
     return [Touched(**row, share_frac=row["n_loss_tokens"] / (totals.get(row["checkpoint_id"]) or 1)) for row in rows]
 
 

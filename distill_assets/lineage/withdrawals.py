@@ -67,7 +67,9 @@ class Withdrawals(NamedTuple):
         marks = mark_generations(rows, dict(licences), self.selectors, self.name)
         if not self.generations:
             return marks
-        return marks | pl.Series("is_withdrawn", [self.name(i) in self.generations for i in rows["generation_id"]], dtype=pl.Boolean)
+        return marks | pl.Series(
+            "is_withdrawn", [self.name(i) in self.generations for i in rows["generation_id"]], dtype=pl.Boolean
+        )
 
     def __bool__(self) -> bool:
         """Whether anything is withdrawn."""
@@ -108,8 +110,14 @@ def read_withdrawals(root: Path, only: Sequence[Selector] | None = None) -> With
     wanted["seed"] = [_as_uuid_text(value) for value in wanted["seed"]]
     values = {name: wanted[name] for name in ("teacher", "served", "fingerprint", "licence", "source", "seed", "generation")}
     with ledger.connect() as connection:
-        rows = fetch(connection, f"{CLOSURE} select generation_id, request_id from generation semi join reached on id = generation_id", values)
-    return Withdrawals(in_force, ledger.salt(), frozenset(r["generation_id"] for r in rows), frozenset(r["request_id"] for r in rows))
+        rows = fetch(
+            connection,
+            f"{CLOSURE} select generation_id, request_id from generation semi join reached on id = generation_id",
+            values,
+        )
+    return Withdrawals(
+        in_force, ledger.salt(), frozenset(r["generation_id"] for r in rows), frozenset(r["request_id"] for r in rows)
+    )
 
 
 def _as_uuid_text(value: str) -> str:

@@ -57,7 +57,9 @@ def build_seed_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         instances = find_instances(workspace, recipe.name, read_input(context, workspace, recipe, DATABASES))
         files = {name: list(by_ix.values()) for name, by_ix in instances.items()}
         frame = load_holdout(path / recipe.holdout, names, lambda items: check_gold(items, files), recipe.instances)
-        return record(context, workspace, publish_table(workspace, recipe, HOLDOUT, frame, {"by_database": count_values(frame, "database")}))
+        return record(
+            context, workspace, publish_table(workspace, recipe, HOLDOUT, frame, {"by_database": count_values(frame, "database")})
+        )
 
     return [databases, seed_corpus, holdout, *_build_optional(folder)]
 

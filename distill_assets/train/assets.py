@@ -60,7 +60,9 @@ def build_train_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         facts = describe_training(recipe, base, target, manifest, exposure)
         facts["merkle_root"] = find_root(open_ledger(workspace), version)
         recording = record_checkpoint(exposure, checkpoint_id, version, facts)
-        result = record(context, workspace, _publish(checkpoint_id, describe_checkpoint(target, manifest, reused)), lambda _: recording)
+        result = record(
+            context, workspace, _publish(checkpoint_id, describe_checkpoint(target, manifest, reused)), lambda _: recording
+        )
         lineage = report_checkpoint(context, workspace, recipe.name, checkpoint_id)
         return result._replace(metadata={**result.metadata, **describe_lineage(lineage, target)})
 

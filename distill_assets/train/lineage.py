@@ -50,7 +50,10 @@ def describe_training(
         "exposure": sum_exposure(exposure, manifest),
         "code": describe_code(),
         "environment": describe_environment(training),
-        "config": {"recipe_sha256": hash_text(canonical_json(recipe.model_dump(mode="json"))), "train": recipe.student.train.identity()},
+        "config": {
+            "recipe_sha256": hash_text(canonical_json(recipe.model_dump(mode="json"))),
+            "train": recipe.student.train.identity(),
+        },
     }
 
 
@@ -58,7 +61,11 @@ def sum_exposure(exposure: pl.DataFrame | None, manifest: dict[str, Any]) -> dic
     """What the optimizer saw in all; null figures where nobody counted."""
     training, train = manifest["training"], manifest["train"]
     told = {name: training.get(name) for name in TRAINING_FACTS}
-    how = {"epochs": train["epochs"], "packing": train.get("packing", False), "accumulation_steps": train.get("accumulation_steps", 1)}
+    how = {
+        "epochs": train["epochs"],
+        "packing": train.get("packing", False),
+        "accumulation_steps": train.get("accumulation_steps", 1),
+    }
     if exposure is None:
         return {**dict.fromkeys(("n_rows_seen", "n_rows_not_seen", "n_times", "n_tokens", "n_loss_tokens")), **told, **how}
     seen = exposure.filter(pl.col("n_times") > 0)

@@ -106,7 +106,9 @@ def build_after(folder: RecipeFolder, head: Head, leaving: Leaving) -> pl.DataFr
     embed = _open_vectors(folder, head.workspace) if recipe.curate.duplicates.semantic_cosine is not None else None
     marked = mark_duplicates(accepted, recipe.curate.duplicates, None, embed)
     tokens = count_tokens(accepted, _find_tokenizer(folder)) if recipe.curate.max_tokens is not None else None
-    marks = build_marks(accepted, Findings(marked.frame, hits.filter(~pl.col("sample_id").is_in(gone)), tokens), recipe.curate, None)
+    marks = build_marks(
+        accepted, Findings(marked.frame, hits.filter(~pl.col("sample_id").is_in(gone)), tokens), recipe.curate, None
+    )
     kept = select_samples(samples, marks.frame, recipe.curate).kept
     instances = find_instances(head.workspace, recipe.name, databases)
     return render_dataset(kept, {name: linking.build_index(files[0]) for name, files in instances.items()})

@@ -15,7 +15,9 @@ import click
 
 from distill_assets.commands.lineage.selecting import selector_options
 
-RECIPE = click.option("--recipe", "recipe_path", type=click.Path(path_type=Path), help="Recipe folder. Default: the built-in text_to_sql.")
+RECIPE = click.option(
+    "--recipe", "recipe_path", type=click.Path(path_type=Path), help="Recipe folder. Default: the built-in text_to_sql."
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 DIFFERENT = 3
 
@@ -130,7 +132,9 @@ def verify(target: Path | None, public_key: Path | None, as_json: bool) -> None:
 
 @lineage.command()
 @click.argument("checkpoint", required=False)
-@click.option("--format", "form", required=True, metavar="NAME", help="A format, or pack for a zip that verifies offline; list names them.")
+@click.option(
+    "--format", "form", required=True, metavar="NAME", help="A format, or pack for a zip that verifies offline; list names them."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="File to write. Default: beside the weights.")
 @click.option("--private-key", type=click.Path(path_type=Path), help="For signature: the key to sign with.")
 def export(checkpoint: str | None, form: str, out: Path | None, private_key: Path | None) -> None:
@@ -191,7 +195,9 @@ def rebuild(checkpoint: str, recipe_path: Path | None, dataset_only: bool, as_js
     """Build a checkpoint again from recorded generations, apart from the workspace, and compare it with what is recorded."""
     from distill_assets.commands.lineage.proving import prove_checkpoint
 
-    data, text, is_same = prove_checkpoint(_load(recipe_path), checkpoint, not dataset_only, lambda words: click.echo(words, err=True))
+    data, text, is_same = prove_checkpoint(
+        _load(recipe_path), checkpoint, not dataset_only, lambda words: click.echo(words, err=True)
+    )
     _say(data, text, as_json)
     if not is_same:
         raise SystemExit(DIFFERENT)

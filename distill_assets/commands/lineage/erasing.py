@@ -58,7 +58,12 @@ def _open_head(folder: RecipeFolder, workspace: Workspace) -> Head:
 
 
 def execute(
-    folder: RecipeFolder, options: Mapping[str, Any], reason: str | None, by: str | None, is_training: bool, say: Callable[[str], None]
+    folder: RecipeFolder,
+    options: Mapping[str, Any],
+    reason: str | None,
+    by: str | None,
+    is_training: bool,
+    say: Callable[[str], None],
 ) -> tuple[dict[str, Any], str]:
     """Do an erasure; return the receipt, as data and in words.
 
@@ -115,7 +120,10 @@ def _write_receipt(
         trees = {side: read_tree(connection, _salted_hex(connection, version)) for side, version in versions.items()}
     gone = set(planned.before["sample_id"]) & set(planned.leaving.sample_ids)
     ids_out = [salted(salt, sample) for sample in sorted(gone)]
-    proofs = [*([prove(trees["before"], ids_out, "present")] if ids_out else []), *([prove(trees["after"], ids, "absent")] if ids else [])]
+    proofs = [
+        *([prove(trees["before"], ids_out, "present")] if ids_out else []),
+        *([prove(trees["after"], ids, "absent")] if ids else []),
+    ]
     at = read_now()
     sides = {side: {"data_version": versions[side], "merkle_root": trees[side].root} for side in versions}
     receipt = build_receipt({

@@ -172,10 +172,13 @@ def show_plan(plan: Plan, costs: Mapping[str, Any], spec: CurateSpec) -> str:
         f"  dataset     {data['n_rows_out']:,} rows out, {data['n_rows_in']:,} in ({data['n_promoted']:,} former duplicates promoted)"
         + (f"; {displaced:,} of those out only make room" if displaced else ""),
         f"              {data['n_rows_before']:,} -> {data['n_rows_after']:,} rows, {data['version_before'][:12]} -> {str(data['version_after'])[:12]}",
-        f"  requests    {data['n_requests']:,}" + (" to judge anew" if plan.n_rejudged else " (nothing is bought; seeds that stay are not asked about again)"),
+        f"  requests    {data['n_requests']:,}"
+        + (" to judge anew" if plan.n_rejudged else " (nothing is bought; seeds that stay are not asked about again)"),
         f"  training    {_say_training(data)}",
         f"  figures     {data['n_evaluations_void']:,} void",
-        "  checkpoints that carry it, and cannot be recalled once given away:" if plan.taints else "  checkpoints that carry it: none",
+        "  checkpoints that carry it, and cannot be recalled once given away:"
+        if plan.taints
+        else "  checkpoints that carry it: none",
     ]
     if plan.taints:
         lines += ["    " + line for line in show_taint(plan.taints, plan.selector, []).splitlines()]

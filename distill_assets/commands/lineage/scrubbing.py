@@ -68,7 +68,11 @@ def gather_texts(head: Head, leaving: Leaving) -> Texts:
     rows, real, seeds = leaving.generations, leaving.real, leaving.seeds
     columns = [*(rows[name] for name in TEXT_COLUMNS), seeds["text"], real["question"], real["sql"]]
     texts = {text for column in columns for text in column.drop_nulls()}
-    pairs = [f"{question}\n{sql}" for frame, name in ((rows, "completion"), (real, "sql")) for question, sql in frame.select("question", name).iter_rows()]
+    pairs = [
+        f"{question}\n{sql}"
+        for frame, name in ((rows, "completion"), (real, "sql"))
+        for question, sql in frame.select("question", name).iter_rows()
+    ]
     named = pl.Series(sorted({*texts, *pairs}), dtype=pl.String)
     ids = [*rows["generation_id"], *real["sample_id"], *seeds["seed_id"]]
     keys = list_texts(rows)["text_key"] if rows.height else []
@@ -145,7 +149,9 @@ def _drop_rows(workspace: Workspace, recipe: str, after: Head, texts: Texts, sou
     n = 0
     for kind, column, ids in wanted:
         for file in sorted(workspace.folder(kind, recipe).rglob("*.parquet")):
-            n += _filter_file(file, lambda rows, column=column, ids=ids: ~pl.Series([i in ids for i in rows[column]], dtype=pl.Boolean))
+            n += _filter_file(
+                file, lambda rows, column=column, ids=ids: ~pl.Series([i in ids for i in rows[column]], dtype=pl.Boolean)
+            )
     for file in sorted(workspace.folder("answers", recipe).glob("*.parquet")):
         n += _filter_file(file, lambda rows: ~_hold_texts(rows, sought))
     return n
@@ -201,7 +207,9 @@ def _drop_files(workspace: Workspace, recipe: str, after: Head, texts: Texts, so
 
 def mark_replies(lines: list[Line], texts: Texts, sought: tuple[str, ...]) -> list[bool]:
     """Which journaled replies go: those to the requests, and any other that holds one of the texts (asked again, judged)."""
-    flat = pl.DataFrame({"words": [_fold(" ".join(_list_strings(_parse(line.rest)))) for line in lines]}, schema={"words": pl.String})
+    flat = pl.DataFrame(
+        {"words": [_fold(" ".join(_list_strings(_parse(line.rest)))) for line in lines]}, schema={"words": pl.String}
+    )
     held = _hold_texts(flat, sought)
     return [line.key in texts.request_ids or bool(hit) for line, hit in zip(lines, held, strict=True)]
 
@@ -269,7 +277,9 @@ def holds_text(file: Path, sought: tuple[str, ...]) -> bool:
         except (OSError, pl.exceptions.PolarsError):
             pass
     try:
-        words = _fold(file.read_bytes().decode("utf-8", errors="replace").replace("\\n", " ").replace("\\\\", "\\").replace('\\"', '"'))
+        words = _fold(
+            file.read_bytes().decode("utf-8", errors="replace").replace("\\n", " ").replace("\\\\", "\\").replace('\\"', '"')
+        )
     except OSError:
         return False
     return bool(pl.Series([words]).str.contains_any(list(sought))[0])

@@ -31,7 +31,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], right: froz
     widths = [max([len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(headings)]
 
     def line(row: Sequence[str]) -> str:
-        parts = [cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        parts = [
+            cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         return "  ".join(parts).rstrip()
 
     return [line([name.upper() for name in headings]), *(line(row) for row in cells)]
@@ -40,7 +42,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], right: froz
 def show_checkpoint(manifest: Mapping[str, Any], answers: Sequence[Any], files: str) -> str:
     """One checkpoint: who taught it, who judged it, what it was screened against, what does not hold."""
     checkpoint, student, dataset, exposure = (manifest[name] for name in ("checkpoint", "student", "dataset", "exposure"))
-    seen = "not counted" if exposure["n_rows_seen"] is None else f"{exposure['n_rows_seen']:,} seen · {exposure['n_loss_tokens']:,} loss tokens"
+    seen = (
+        "not counted"
+        if exposure["n_rows_seen"] is None
+        else f"{exposure['n_rows_seen']:,} seen · {exposure['n_loss_tokens']:,} loss tokens"
+    )
     lines = [
         f"{plain(checkpoint['name'])}   made {checkpoint['made_at']}   base {plain(student['base_model'])}@{plain(student['base_revision'][:12])}"
         + (f"   from checkpoint {student['parent_checkpoint'][:12]}" if student["parent_checkpoint"] else ""),
@@ -58,7 +64,11 @@ def show_checkpoint(manifest: Mapping[str, Any], answers: Sequence[Any], files: 
         *_show_figures(manifest),
         "",
         *(f"{'✓' if answer.passed else '✗'} {answer.name:<36} {plain(answer.words, 140)}".rstrip() for answer in answers),
-        *(f"open: {plain(item['obligation'], 100)} ({plain(item['holder'])})" for item in manifest["obligations"] if item["is_met"] is None),
+        *(
+            f"open: {plain(item['obligation'], 100)} ({plain(item['holder'])})"
+            for item in manifest["obligations"]
+            if item["is_met"] is None
+        ),
     ]
     return "\n".join(lines)
 
@@ -85,8 +95,17 @@ def _show_judges(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _show_screening(manifest: Mapping[str, Any]) -> list[str]:
-    named = [f"{plain(item['name'])}@{plain(str(item['version'])[:12])} ({item['n_items']:,})" for item in manifest["decontamination"]["benchmarks"]]
-    lost = sorted({f"{plain(item['benchmark'])}@{plain(str(item['version'])[:12])}" for item in manifest["evaluations"] if not item["is_screened"]})
+    named = [
+        f"{plain(item['name'])}@{plain(str(item['version'])[:12])} ({item['n_items']:,})"
+        for item in manifest["decontamination"]["benchmarks"]
+    ]
+    lost = sorted(
+        {
+            f"{plain(item['benchmark'])}@{plain(str(item['version'])[:12])}"
+            for item in manifest["evaluations"]
+            if not item["is_screened"]
+        }
+    )
     return [f"screened  {', '.join(named) or 'nothing'}", *([f"NOT screened: {', '.join(lost)}"] if lost else [])]
 
 
@@ -108,10 +127,16 @@ def show_row(found: Mapping[str, Any], name: str) -> str:
         f"  answered  {plain(told)} ({made['status']}, {made['prompt_tokens']} + {made['completion_tokens']} tokens)",
         f"  terms     {plain(made['licence'] or 'not said')} {plain(made['terms_accepted_on'] or '')}".rstrip(),
         *(f"  made from {_say_parent(parent)}" for parent in found["parents"]),
-        *(f"  judged    {item['status']}{' by people' if item['by_people'] else ''} (#{item['event_seq']}): {plain(' + '.join(item.get('judges', [])), 140)}" for item in found["judgments"]),
+        *(
+            f"  judged    {item['status']}{' by people' if item['by_people'] else ''} (#{item['event_seq']}): {plain(' + '.join(item.get('judges', [])), 140)}"
+            for item in found["judgments"]
+        ),
         *(f"  {item['how']:<12} {item['other'][:12]}… ({item['duplicate_kind']})" for item in found["duplicates"]),
         *(f"  hit       {plain(item['benchmark'])} by rule {plain(item['rule'])}: {item['action']}" for item in found["hits"]),
-        *(f"  dataset   {plain(item['recipe'])} {item['data_version'][:12]}… ({item['split']}), screened against {plain(', '.join(item['screened']), 140)}" for item in found["datasets"]),
+        *(
+            f"  dataset   {plain(item['recipe'])} {item['data_version'][:12]}… ({item['split']}), screened against {plain(', '.join(item['screened']), 140)}"
+            for item in found["datasets"]
+        ),
         *(_say_exposure(item) for item in found["exposures"]),
     ]
     if not found["exposures"]:
@@ -147,7 +172,10 @@ def show_taint(taints: Sequence[Any], selector: object, teachers: Sequence[Mappi
         for taint in taints
     ]  # fmt: skip
     lines = table(("checkpoint", "why", "rows", "loss tokens", "share"), rows, frozenset({2, 3, 4}))
-    lines += [f"teacher now touched: {plain(item['teacher'])} is checkpoint {item['checkpoint'][:12]} ({item['n_rows']:,} rows)" for item in teachers]
+    lines += [
+        f"teacher now touched: {plain(item['teacher'])} is checkpoint {item['checkpoint'][:12]} ({item['n_rows']:,} rows)"
+        for item in teachers
+    ]
     return "\n".join(lines)
 
 
@@ -173,7 +201,9 @@ def show_diff(diff: Mapping[str, Any]) -> str:
         lines.append(f"teacher   {plain(item['teacher'])} {plain(item['fingerprint'] or '')}: {first:,} -> {second:,} rows")
     for item in diff["figures"]:
         first, second = ("-" if value is None else f"{value:.3f}" for value in item["value"])
-        lines.append(f"measured  {plain(item['model_role'])} {plain(item['benchmark'])} {plain(item['metric'])}: {first} -> {second}")
+        lines.append(
+            f"measured  {plain(item['model_role'])} {plain(item['benchmark'])} {plain(item['metric'])}: {first} -> {second}"
+        )
     for part, changed in diff["fields"].items():
         lines += [f"{part:<9} {plain(name)}: {plain(first)} -> {plain(second)}" for name, (first, second) in changed.items()]
     return "\n".join(lines)

@@ -86,7 +86,11 @@ def lift_tombstone(beginning: str, reason: str | None, by: str | None) -> str:
     if len(found) != 1:
         known = ", ".join(t.id[:12] for t in list_tombstones(ledger.events())) or "none"
         raise LineageError(f"{len(found)} tombstones in force begin with {beginning!r}. Nothing was lifted. Known: {known}")
-    facts = {"tombstone_id": found[0].id, "reason": " ".join((reason or "").split())[:MAX_REASON_CHARS], "by": by or getpass.getuser()}
+    facts = {
+        "tombstone_id": found[0].id,
+        "reason": " ".join((reason or "").split())[:MAX_REASON_CHARS],
+        "by": by or getpass.getuser(),
+    }
     ledger.append("tombstone_lifted", None, read_now(), facts, {})
     write_watched(ledger.root)
     run_audits(workspace, ledger, open_instance())

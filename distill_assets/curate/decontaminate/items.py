@@ -46,10 +46,15 @@ def list_screened(holdout_version: str, items: pl.DataFrame, benchmarks: pl.Data
         items: as `gather_items` returns them. benchmarks: the benchmark_items table.
     """
     counts = dict(items["benchmark"].value_counts().iter_rows())
-    versions = {} if benchmarks is None else {row[0]: row[1:] for row in benchmarks.select("benchmark", "version", "digest").unique().iter_rows()}
+    versions = (
+        {}
+        if benchmarks is None
+        else {row[0]: row[1:] for row in benchmarks.select("benchmark", "version", "digest").unique().iter_rows()}
+    )
     versions[HOLDOUT_NAME] = (holdout_version, holdout_version)
     return [
-        {"name": name, "version": versions[name][0], "digest": versions[name][1], "n_items": counts[name]} for name in sorted(counts)
+        {"name": name, "version": versions[name][0], "digest": versions[name][1], "n_items": counts[name]}
+        for name in sorted(counts)
     ]
 
 

@@ -21,6 +21,7 @@ from distill_assets.clients.desk import open_desks
 from distill_assets.clients.endpoints import name_teacher, teacher_identity
 from distill_assets.clients.engine import Counts, ask
 from distill_assets.errors import JudgeError
+from distill_assets.families import Kinship, find_families, find_kin, name_families
 from distill_assets.identity import make_id
 from distill_assets.judge.critics.asking import (
     Asking,
@@ -33,7 +34,6 @@ from distill_assets.judge.critics.asking import (
     plan_judgements,
 )
 from distill_assets.judge.critics.canaries import make_canaries
-from distill_assets.families import Kinship, find_families, find_kin, name_families
 from distill_assets.judge.critics.rubric import Rubric, build_choice_model
 from distill_assets.judge.critics.scoring import Scores, list_findings, read_judgement
 from distill_assets.judge.findings import build_row

@@ -91,7 +91,9 @@ def find_edges(connection: Any, known: Sequence[Event], salted: dict[str, str]) 
         parents = {parent for parent in ids for name in row["base_lineage"] or [] if _names(name, parent)}
         spoken = f"{row['served_model']} {row['requested_model']}"
         parents |= {own for sha, own in weights.items() if sha in spoken or own in spoken}
-        edges += [Edge(salted[row["checkpoint_id"]], parent, TEACHER) for parent in sorted(parents) if row["checkpoint_id"] in salted]
+        edges += [
+            Edge(salted[row["checkpoint_id"]], parent, TEACHER) for parent in sorted(parents) if row["checkpoint_id"] in salted
+        ]
     return edges
 
 

@@ -93,7 +93,9 @@ def _list_duplicates(connection: Any, row: str) -> list[dict[str, Any]]:
 
 
 def _list_hits(connection: Any, row: str) -> list[dict[str, Any]]:
-    return fetch(connection, "select benchmark, rule, action, run from hit where generation_id = $row::uuid order by all", {"row": row})
+    return fetch(
+        connection, "select benchmark, rule, action, run from hit where generation_id = $row::uuid order by all", {"row": row}
+    )
 
 
 def _list_datasets(connection: Any, events: Sequence[Event], row: str) -> list[dict[str, Any]]:
@@ -123,7 +125,9 @@ def _list_exposures(connection: Any, events: Sequence[Event], row: str) -> list[
         {"row": row},
     )
     names = _name_checkpoints(connection, events)
-    return sorted(({**item, "checkpoint": names.get(item["checkpoint_id"])} for item in found), key=lambda item: str(item["checkpoint"]))
+    return sorted(
+        ({**item, "checkpoint": names.get(item["checkpoint_id"])} for item in found), key=lambda item: str(item["checkpoint"])
+    )
 
 
 def _name_checkpoints(connection: Any, events: Sequence[Event]) -> dict[str, str]:
