@@ -109,7 +109,7 @@ def report_checkpoint(
             partition=checkpoint_id,
             metadata=describe_lineage(manifest, folder),
             tags={DATA_VERSION_TAG: checkpoint_id},
-        )  # fmt: skip
+        )
     )
     report_answers(context, recipe, checkpoint_id, answer_checks(workspace, recipe, checkpoint_id))
     return manifest
@@ -158,7 +158,7 @@ def report_answers(
                     partition=checkpoint_id,
                     description=_say(answer),
                     metadata={"checkpoint": checkpoint_id, "words": answer.words or "holds"},
-                )  # fmt: skip
+                )
             )
 
 

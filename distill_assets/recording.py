@@ -24,7 +24,7 @@ from distill_assets.storage import Workspace
 from distill_assets.tables import TableSpec
 
 
-def record(
+def record_materialization(
     context: dg.AssetExecutionContext,
     workspace: Workspace,
     result: dg.MaterializeResult,

@@ -45,7 +45,7 @@ from distill_assets.materialization import (
     show_pictures,
 )
 from distill_assets.prompts import Prompt, load_prompt
-from distill_assets.recording import record
+from distill_assets.recording import record_materialization
 from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace, find_instances, scan_table
 from distill_assets.tables import (
@@ -106,7 +106,7 @@ def _build_findings(folder: RecipeFolder, sources: list[str]) -> list[dg.AssetsD
             "just_below_the_threshold": _show_rows(pair_band(samples, marked.frame, spec.duplicates)),
         }
         result = publish_table(workspace, recipe, DUPLICATES, marked.frame, metadata)
-        return record(context, workspace, result, lambda version: record_duplicates(marked.frame, version, same))
+        return record_materialization(context, workspace, result, lambda version: record_duplicates(marked.frame, version, same))
 
     @dg.asset(
         **describe_table(
@@ -146,7 +146,7 @@ def _build_findings(folder: RecipeFolder, sources: list[str]) -> list[dg.AssetsD
         result = publish_table(workspace, recipe, CONTAMINATION_HITS, hits.frame, metadata)
         screened = list_screened(input_version(context, asset_key(recipe.name, HOLDOUT.name)), items, benchmarks)
         rules = spec.contamination.identity("benchmarks", "arbiter", "prompt")
-        return record(context, workspace, result, lambda version: record_hits(hits.frame, version, screened, rules))
+        return record_materialization(context, workspace, result, lambda version: record_hits(hits.frame, version, screened, rules))
 
     return [duplicates, contamination_hits]
 
@@ -177,7 +177,7 @@ def _build_marking(recipe: Recipe, sources: list[str]) -> dg.AssetsDefinition:
             "n_topics": marks.frame["topic"].drop_nulls().n_unique(),
             "templates": _show_rows(_count_templates(marks.frame)),
         }
-        return record(context, workspace, publish_table(workspace, recipe, CURATION_MARKS, marks.frame, metadata))
+        return record_materialization(context, workspace, publish_table(workspace, recipe, CURATION_MARKS, marks.frame, metadata))
 
     return curation_marks
 
@@ -204,7 +204,9 @@ def _build_selection(recipe: Recipe, sources: list[str]) -> list[dg.AssetsDefini
         cost = _describe_cost(read_input(context, workspace, recipe, JUDGED_SAMPLES), frame.height)
         shown = {"n_dropped": selection.dropped.height, **shares, **cost}
         result = publish_table(workspace, recipe, TRAINING_DATASET, frame, shown)
-        return record(context, workspace, result, lambda version: record_dataset(frame, selection.dropped, version, {}))
+        return record_materialization(
+            context, workspace, result, lambda version: record_dataset(frame, selection.dropped, version, {})
+        )
 
     @dg.asset(
         **describe_table(
@@ -220,7 +222,9 @@ def _build_selection(recipe: Recipe, sources: list[str]) -> list[dg.AssetsDefini
             "funnel": _show_rows(funnel, n=40),
             **show_pictures("plot", draw_funnel(funnel)),
         }
-        return record(context, workspace, publish_table(workspace, recipe, DROPPED_SAMPLES, selection.dropped, metadata))
+        return record_materialization(
+            context, workspace, publish_table(workspace, recipe, DROPPED_SAMPLES, selection.dropped, metadata)
+        )
 
     @dg.asset(
         **describe_table(
@@ -244,7 +248,7 @@ def _build_selection(recipe: Recipe, sources: list[str]) -> list[dg.AssetsDefini
             **_describe_diversity(context, workspace, recipe, frame),
             **show_pictures("map", draw_maps(place_samples(samples), fates)),
         }
-        return record(context, workspace, publish_table(workspace, recipe, CORPUS_DIVERSITY, frame, metadata))
+        return record_materialization(context, workspace, publish_table(workspace, recipe, CORPUS_DIVERSITY, frame, metadata))
 
     return [training_dataset, dropped_samples, corpus_diversity]
 

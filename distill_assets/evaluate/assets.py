@@ -33,7 +33,7 @@ from distill_assets.identity import hash_text
 from distill_assets.lineage.record import record_evaluations
 from distill_assets.materialization import describe_asset, describe_table, publish_table, read_input
 from distill_assets.prompts import Prompt, load_prompt
-from distill_assets.recording import record
+from distill_assets.recording import record_materialization
 from distill_assets.resources import GpuResource, read_wall_clock_s
 from distill_assets.storage import Workspace, find_instances, read_table, write_bytes, write_text
 from distill_assets.tables import (
@@ -103,7 +103,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
                     "synthetic": input_version(context, asset_key(recipe.name, TRAINING_DATASET.name))}  # fmt: skip
         evaluations = list_evaluations(frame, checkpoint_id, versions)
         result = publish_table(workspace, recipe, EVAL_RESULTS, frame, {**asked, **_accuracies(frame)})
-        result = record(context, workspace, result, lambda _: record_evaluations(evaluations, checkpoint_id))
+        result = record_materialization(context, workspace, result, lambda _: record_evaluations(evaluations, checkpoint_id))
         report_checkpoint(context, workspace, recipe.name, checkpoint_id)
         return result
 
@@ -121,7 +121,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         manifest = facts.pop("manifest")
         figures = draw_figures(report.data, manifest["training"]["history"])
         target = _write_report(workspace, recipe.name, facts["versions"]["student_checkpoint"], report, figures)
-        return record(context, workspace, _publish_report(target, report, figures))
+        return record_materialization(context, workspace, _publish_report(target, report, figures))
 
     return [eval_results, eval_report]
 

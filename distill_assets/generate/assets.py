@@ -37,7 +37,7 @@ from distill_assets.materialization import (
     read_input,
 )
 from distill_assets.prompts import load_prompt
-from distill_assets.recording import find_withdrawals, record
+from distill_assets.recording import find_withdrawals, record_materialization
 from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace, read_table, scan_table, write_side_table, write_table_in_pieces
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
@@ -109,7 +109,9 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             PREVIEWED,
         )
         write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), version)
-        yield record(context, workspace, result, lambda _: record_generations(_read_facts(workspace, recipe, version), terms))
+        yield record_materialization(
+            context, workspace, result, lambda _: record_generations(_read_facts(workspace, recipe, version), terms)
+        )
 
     return [raw_generations]
 

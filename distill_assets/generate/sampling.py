@@ -266,6 +266,6 @@ def _describe_reply(planned: Planned, reply: ChatReply, teacher: tuple[str, str]
         reply.request_id, planned.seed_id, planned.sample_ix, planned.strategy, planned.database, planned.prompt_id,
         answer.get("question"), answer.get("reasoning"), answer.get("sql"), reply.trace, reply.trace_field,
         reply.status, reply.error, *teacher, reply.served_model, reply.upstream, reply.system_fingerprint,
-        canonical_json(reply.headers) if reply.headers else None, reply.response_id, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens, reply.reasoning_tokens,
-        reply.n_calls, reply.cost_usd,
+        canonical_json(reply.headers) if reply.headers else None, reply.response_id, reply.finish_reason, reply.prompt_tokens,
+        reply.completion_tokens, reply.reasoning_tokens, reply.n_calls, reply.cost_usd,
     )  # fmt: skip

@@ -54,7 +54,7 @@ from distill_assets.materialization import (
     show_pictures,
 )
 from distill_assets.prompts import Prompt, load_prompt
-from distill_assets.recording import find_withdrawals, record
+from distill_assets.recording import find_withdrawals, record_materialization
 from distill_assets.resources import GpuResource
 from distill_assets.reviews.labels import read_labels
 from distill_assets.reviews.measuring import ReviewFigures, keep_current, measure_review, settle_labels
@@ -107,7 +107,9 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             rows = [*rows, *run.rows]
             shown |= _describe_critics(recipe, run, kin, rubric)
         frame = build_frame(VERDICTS, rows)
-        return record(context, workspace, publish_table(workspace, recipe, VERDICTS, frame, {**shown, **_describe_verdicts(frame)}))
+        return record_materialization(
+            context, workspace, publish_table(workspace, recipe, VERDICTS, frame, {**shown, **_describe_verdicts(frame)})
+        )
 
     @dg.asset(
         **describe_table(
@@ -136,7 +138,7 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         }
         pictures = draw_calibration(table, labels)
         shown |= show_pictures("plot", pictures)
-        return record(context, workspace, publish_table(workspace, recipe, JUDGE_CALIBRATION, frame, shown))
+        return record_materialization(context, workspace, publish_table(workspace, recipe, JUDGE_CALIBRATION, frame, shown))
 
     return [verdicts, judge_calibration]
 
@@ -169,7 +171,7 @@ def _build_quality(folder: RecipeFolder, spec: QualitySpec) -> dg.AssetsDefiniti
             context.log.warning(scored.problem)
         shown = {"n_read": measured.n_read, "n_labels": len(labels), "problem": scored.problem or "none"}
         shown |= _describe_quality(scored)
-        return record(context, workspace, publish_table(workspace, recipe, QUALITY_SCORES, scored.frame, shown))
+        return record_materialization(context, workspace, publish_table(workspace, recipe, QUALITY_SCORES, scored.frame, shown))
 
     return quality_scores
 
@@ -185,7 +187,7 @@ def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             context.log.warning(problem)
         by_reviewer = count_values(found.frame, "reviewer")
         shown = {"by_reviewer": by_reviewer, "n_damaged_lines": len(found.problems)}
-        return record(context, workspace, publish_table(workspace, recipe, REVIEW_LABELS, found.frame, shown))
+        return record_materialization(context, workspace, publish_table(workspace, recipe, REVIEW_LABELS, found.frame, shown))
 
     @dg.asset(
         **describe_table(
@@ -205,7 +207,7 @@ def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         result = publish_table(workspace, recipe, JUDGED_SAMPLES, frame, shown)
         rubric = _load_critics(folder)[0]
         terms = describe_terms((name_judge(critic, rubric), critic) for critic in recipe.judge.critics.judges if rubric)
-        return record(context, workspace, result, lambda _: record_judgments(frame, table, terms, scores))
+        return record_materialization(context, workspace, result, lambda _: record_judgments(frame, table, terms, scores))
 
     return [review_labels, judged_samples]
 

@@ -131,7 +131,8 @@ class Ledger:
 
         Args:
             kind: one of EVENTS. at: when, in ISO 8601. segments: kind of rows -> SELECT with that kind's columns; it may
-                read the views, `frames` by their name, `salted`, and the variable `event_seq`, which is this event's place. dagster: ids of the run. facts: JSON of the event.
+                read the views, `frames` by their name, `salted`, and the variable `event_seq`, which is
+                this event's place. dagster: ids of the run. facts: JSON of the event.
 
         Returns:
             The event as it stands in the chain; a kind without rows has no segment in it.

@@ -5,7 +5,7 @@ import dagster as dg
 from distill_assets.config import RecipeFolder
 from distill_assets.lineage.record import record_real_samples, record_seeds
 from distill_assets.materialization import count_values, describe_table, preview_rows, publish_table, read_input
-from distill_assets.recording import find_withdrawals, leave_out, record
+from distill_assets.recording import find_withdrawals, leave_out, record_materialization
 from distill_assets.seed.benchmarks import load_benchmarks
 from distill_assets.seed.corpus import load_seed_corpus
 from distill_assets.seed.databases import prepare_databases
@@ -32,7 +32,7 @@ def build_seed_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     def databases(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
         frame = prepare_databases(workspace, recipe.name, path, recipe.databases, recipe.instances)
         shown = {"n_databases": len(names), "n_rows": int(frame["n_rows"].sum())}
-        return record(context, workspace, publish_table(workspace, recipe, DATABASES, frame, shown))
+        return record_materialization(context, workspace, publish_table(workspace, recipe, DATABASES, frame, shown))
 
     @dg.asset(
         **describe_table(
@@ -45,7 +45,7 @@ def build_seed_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         frame = leave_out(context, read, find_withdrawals(workspace).mark_seeds(read), SEED_CORPUS)
         shown = {"by_kind": count_values(frame, "kind"), "n_withdrawn": read.height - frame.height}
         result = publish_table(workspace, recipe, SEED_CORPUS, frame, shown)
-        return record(context, workspace, result, lambda _: record_seeds(frame, recipe.name))
+        return record_materialization(context, workspace, result, lambda _: record_seeds(frame, recipe.name))
 
     @dg.asset(
         **describe_table(
@@ -57,7 +57,7 @@ def build_seed_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         instances = find_instances(workspace, recipe.name, read_input(context, workspace, recipe, DATABASES))
         files = {name: list(by_ix.values()) for name, by_ix in instances.items()}
         frame = load_holdout(path / recipe.holdout, names, lambda items: check_gold(items, files), recipe.instances)
-        return record(
+        return record_materialization(
             context, workspace, publish_table(workspace, recipe, HOLDOUT, frame, {"by_database": count_values(frame, "database")})
         )
 
@@ -79,7 +79,7 @@ def _build_optional(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         frame = load_benchmarks(path, benchmarks)
         versions = frame.select("benchmark", "version", "digest").unique().sort("benchmark")
         shown = {"by_benchmark": count_values(frame, "benchmark"), "versions": preview_rows(versions, n=100)}
-        return record(context, workspace, publish_table(workspace, recipe, BENCHMARK_ITEMS, frame, shown))
+        return record_materialization(context, workspace, publish_table(workspace, recipe, BENCHMARK_ITEMS, frame, shown))
 
     @dg.asset(
         **describe_table(
@@ -94,6 +94,6 @@ def _build_optional(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         read = load_real_samples(path, mix.real_samples, sorted(recipe.databases), recipe.seed_licence, check)
         frame = leave_out(context, read, find_withdrawals(workspace).mark_seeds(read, "sample_id"), REAL_SAMPLES)
         result = publish_table(workspace, recipe, REAL_SAMPLES, frame, {"by_database": count_values(frame, "database")})
-        return record(context, workspace, result, lambda _: record_real_samples(frame, recipe.name))
+        return record_materialization(context, workspace, result, lambda _: record_real_samples(frame, recipe.name))
 
     return [*([benchmark_items] if benchmarks else []), *([real_samples] if mix.real_samples else [])]

@@ -12,7 +12,7 @@ from distill_assets.config import RecipeFolder, cache_folder
 from distill_assets.gates import asset_key, input_version, require_gates
 from distill_assets.lineage.record import record_checkpoint
 from distill_assets.materialization import describe_asset, read_input
-from distill_assets.recording import find_root, open_ledger, record
+from distill_assets.recording import find_root, open_ledger
 from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace, hold_lock
 from distill_assets.tables import TRAINING_DATASET
@@ -60,7 +60,7 @@ def build_train_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         facts = describe_training(recipe, base, target, manifest, exposure)
         facts["merkle_root"] = find_root(open_ledger(workspace), version)
         recording = record_checkpoint(exposure, checkpoint_id, version, facts)
-        result = record(
+        result = record_materialization(
             context, workspace, _publish(checkpoint_id, describe_checkpoint(target, manifest, reused)), lambda _: recording
         )
         lineage = report_checkpoint(context, workspace, recipe.name, checkpoint_id)

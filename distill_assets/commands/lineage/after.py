@@ -23,10 +23,10 @@ from distill_assets.curate.samples import gather_samples, take_accepted
 from distill_assets.curate.select import select_samples
 from distill_assets.curate.tokens import count_tokens
 from distill_assets.curate.vectors.store import Vectors, plan_reader, read_vectors
-from distill_assets.errors import LineageError
+from distill_assets.errors import LineageError, StorageError
 from distill_assets.lineage.terms import describe_teachers
 from distill_assets.lineage.withdrawals import Withdrawals
-from distill_assets.storage import Workspace, find_instances, read_table
+from distill_assets.storage import Workspace, find_instances, list_versions, read_table
 from distill_assets.tables import (
     CONTAMINATION_HITS,
     DATABASES,
@@ -88,6 +88,28 @@ def find_leaving(folder: RecipeFolder, head: Head, withdrawals: Withdrawals) -> 
     real = head.read(REAL_SAMPLES)
     real = pl.DataFrame(schema={name: field.dtype for name, field in REAL_SAMPLES.fields.items()}) if real is None else real
     return Leaving(gone, generations.filter(marks), real.filter(withdrawals.mark_seeds(real, "sample_id")))
+
+
+def find_leaving_anywhere(folder: RecipeFolder, head: Head, withdrawals: Withdrawals) -> Leaving:
+    """`find_leaving` over every stored snapshot, also those that are not in use any more."""
+    found = []
+    for table in (SEED_CORPUS, RAW_GENERATIONS, REAL_SAMPLES):
+        empty = pl.DataFrame(schema={name: field.dtype for name, field in table.fields.items()})
+        frames = [_read_old(head, table, version) for version in list_versions(head.workspace, head.recipe, table.name)]
+        found.append(pl.concat([empty, *(frame for frame in frames if frame is not None)]).unique(table.key[0], keep="first"))
+    seeds, generations, real = found
+    gone = seeds.filter(withdrawals.mark_seeds(seeds))
+    licences = dict(describe_teachers(folder.recipe.list_teachers()).select("teacher", "licence").iter_rows())
+    marks = withdrawals.mark_generations(generations, licences) | generations["seed_id"].is_in(gone["seed_id"].implode())
+    return Leaving(gone, generations.filter(marks), real.filter(withdrawals.mark_seeds(real, "sample_id")))
+
+
+def _read_old(head: Head, table: TableSpec, version: str) -> pl.DataFrame | None:
+    """A snapshot; None when it cannot be read, such as one of an older form."""
+    try:
+        return read_table(head.workspace, head.recipe, table, version)
+    except StorageError:
+        return None
 
 
 def build_after(folder: RecipeFolder, head: Head, leaving: Leaving) -> pl.DataFrame:

@@ -2,8 +2,9 @@
 
 Belongs here: the order of these. Does not belong here: what leaves (planning), the graph (run), removing texts (scrubbing).
 
-The order keeps every moment safe: first the tombstone, so that nothing withdrawn is trained on whatever happens next; then the rebuild;
-then the texts, once no table in use holds them; the receipt last. Killed anywhere and run again, it goes on where it was.
+The order keeps every moment safe: what must go is written down; then the tombstone, so that nothing withdrawn is trained on whatever
+happens next; then the rebuild; then the texts, once no table in use holds them; the receipt last. Killed anywhere, the same command
+goes on from what was written down.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from distill_assets.commands.instance import open_instance
-from distill_assets.commands.lineage.after import Head
+from distill_assets.commands.lineage.after import Head, find_leaving_anywhere
 from distill_assets.commands.lineage.audit import open_own
-from distill_assets.commands.lineage.planning import Plan, estimate_costs, plan_as_data, plan_erasure, show_plan
-from distill_assets.commands.lineage.scrubbing import Scrubbed, gather_texts, scrub_texts
+from distill_assets.commands.lineage.planning import ROWS, estimate_costs, plan_as_data, plan_erasure, show_plan
+from distill_assets.commands.lineage.scrubbing import Scrubbed, Texts, forget_runs, gather_texts, scrub_texts
 from distill_assets.commands.lineage.selecting import check_known, read_selector
 from distill_assets.commands.lineage.withdrawing import bury, run_audits
 from distill_assets.commands.run import run_recipe
@@ -29,12 +31,24 @@ from distill_assets.lineage.ids import salted
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.merkle import prove, read_tree
 from distill_assets.lineage.receipts import build_receipt
-from distill_assets.lineage.tombstones import Selector
+from distill_assets.lineage.tombstones import Selector, name_tombstone
+from distill_assets.lineage.withdrawals import read_withdrawals
 from distill_assets.recording import read_now
+from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace, write_text
 from distill_assets.tables import TRAINING_DATASET
 
-RECEIPTS = "receipts"
+RECEIPTS, PENDING = "receipts", "erasing"
+CURATED = [TRAINING_DATASET.name, "dropped_samples", "corpus_diversity"]
+
+
+class Pending(NamedTuple):
+    """An erasure that was begun: its plan as data, the rows that leave, their texts, and when it began in s since 1970."""
+
+    plan: dict[str, Any]
+    sample_ids: list[str]
+    texts: Texts
+    began_s: float
 
 
 def plan(folder: RecipeFolder, options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -42,7 +56,7 @@ def plan(folder: RecipeFolder, options: Mapping[str, Any]) -> tuple[dict[str, An
     workspace, ledger, selector = _read(folder, options)
     planned = plan_erasure(folder, _open_head(folder, workspace), ledger, selector)
     costs = estimate_costs(planned, ledger, folder)
-    return plan_as_data(planned, costs), show_plan(planned, costs, folder.recipe.curate)
+    return plan_as_data(planned, costs), show_plan(planned, costs)
 
 
 def _read(folder: RecipeFolder, options: Mapping[str, Any]) -> tuple[Workspace, Ledger, Selector]:
@@ -72,81 +86,113 @@ def execute(
             tombstone stays, and the same command goes on.
     """
     workspace, ledger, selector = _read(folder, options)
-    if selector.kind in ("judge", "benchmark"):
+    if selector.kind not in ROWS:
         raise LineageError(
-            f"a {selector.kind} wrote no row that could be erased. Nothing was done. Put it on record: distill lineage withdraw --{selector.kind} "
-            f"… --reason '…'; then name another in recipe.yaml and run: distill run"
+            f"a {selector.kind} wrote no row that could be erased. Nothing was done. Put it on record: distill lineage withdraw "
+            f"--{selector.kind} … --reason '…'; then name another in recipe.yaml and run: distill run"
         )
-    before = _open_head(folder, workspace)
-    planned = plan_erasure(folder, before, ledger, selector)
-    if planned.after is None:
-        raise LineageError("no row of the dataset would be left. Nothing was done. Add other seeds or teachers first.")
-    texts = gather_texts(before, planned.leaving)
+    file = workspace.folder(PENDING, folder.recipe.name) / f"{name_tombstone(selector)}.json"
+    pending = _read_pending(file) or _begin(folder, workspace, ledger, selector, file)
     tombstone_id = bury(ledger, selector, reason, by)
     say(f"withdrawn: {selector}, tombstone {tombstone_id[:12]}")
     run_audits(workspace, ledger, open_instance())
-    after = _rebuild(folder, workspace, planned, is_training, say)
-    scrubbed = scrub_texts(workspace, folder.recipe.name, after, texts, open_instance(), say)
-    receipt, file = _write_receipt(ledger, folder, planned, after, tombstone_id, scrubbed)
-    return receipt, _show_receipt(receipt, str(file))
+    after = _rebuild(folder, workspace, pending, is_training, say)
+    scrubbed = _scrub(folder, workspace, after, pending, is_training, say)
+    receipt, written = _write_receipt(ledger, folder, pending, after, tombstone_id, scrubbed)
+    file.unlink()
+    run_audits(workspace, ledger, open_instance())
+    return receipt, _show_receipt(receipt, str(written))
 
 
-def _rebuild(folder: RecipeFolder, workspace: Workspace, planned: Plan, is_training: bool, say: Callable[[str], None]) -> Head:
+def _begin(folder: RecipeFolder, workspace: Workspace, ledger: Ledger, selector: Selector, file: Path) -> Pending:
+    """Plan, and write down what must go before anything does."""
+    head = _open_head(folder, workspace)
+    planned = plan_erasure(folder, head, ledger, selector)
+    if planned.after is None:
+        raise LineageError("no row of the dataset would be left. Nothing was done. Add other seeds or teachers first.")
+    everywhere = find_leaving_anywhere(folder, head, read_withdrawals(ledger.root, only=[selector]))
+    texts = gather_texts(everywhere)
+    ids = sorted({*planned.leaving.sample_ids, *everywhere.sample_ids})
+    pending = Pending(plan_as_data(planned, {}), ids, texts, read_wall_clock_s())
+    data = {**pending._asdict(), "texts": {name: sorted(value) for name, value in texts._asdict().items()}}
+    write_text(file, json.dumps(data, ensure_ascii=False))
+    file.chmod(0o600)
+    return pending
+
+
+def _read_pending(file: Path) -> Pending | None:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        texts = {name: tuple(value) if name == "texts" else frozenset(value) for name, value in data["texts"].items()}
+        return Pending(data["plan"], data["sample_ids"], Texts(**texts), data["began_s"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LineageError(
+            f"{file} cannot be read: {error}. It says which texts an erasure that was begun has still to remove. Nothing was done. "
+            "Restore it from a copy; without one, move it away, and what is left of older snapshots is searched again."
+        ) from error
+
+
+def _rebuild(folder: RecipeFolder, workspace: Workspace, pending: Pending, is_training: bool, say: Callable[[str], None]) -> Head:
     """Run what is out of date, and hold the new dataset against the one that the plan built from scratch."""
-    select = [] if is_training else [TRAINING_DATASET.name, "dropped_samples", "corpus_diversity"]
-    report = run_recipe(folder, open_instance(), select, say)
-    if report.errors:
-        raise LineageError(
-            f"the rebuild stopped: {'; '.join(report.errors)}. The withdrawal is on record, no text was removed yet. "
-            "Mend it, then run the same command again."
-        )
+    _run(folder, is_training, say)
     after = _open_head(folder, workspace)
-    built, wanted = after.versions[TRAINING_DATASET.name], planned.version_after
-    if planned.is_exact and built != wanted:
+    built, wanted = after.versions[TRAINING_DATASET.name], pending.plan["version_after"]
+    if pending.plan["is_exact"] and built != wanted:
         raise LineageError(
-            f"the rebuilt dataset {built} is not the one built from scratch ({wanted}). No text was removed. "
-            "The recipe's files may have changed meanwhile; run the same command again."
+            f"the rebuilt dataset {built} is not the one built from scratch ({wanted}). No text was removed. The recipe's files may have "
+            f"changed meanwhile: put them back, or take {PENDING}/{folder.recipe.name} away to plan anew; then run the same command again."
         )
     return after
 
 
+def _run(folder: RecipeFolder, is_training: bool, say: Callable[[str], None]) -> None:
+    report = run_recipe(folder, open_instance(), [] if is_training else CURATED, say)
+    if report.errors:
+        raise LineageError(
+            f"the rebuild stopped: {'; '.join(report.errors)}. The withdrawal is on record, no text was removed by this step. "
+            "Mend it, then run the same command again."
+        )
+
+
+def _scrub(
+    folder: RecipeFolder, workspace: Workspace, after: Head, pending: Pending, is_training: bool, say: Callable[[str], None]
+) -> Scrubbed:
+    """Remove the texts, and Dagster's runs of before; what only those had materialized is materialized again, to the same content."""
+    n_runs = forget_runs(open_instance(), folder.recipe.name, pending.began_s)
+    _run(folder, is_training, say)
+    return scrub_texts(workspace, folder.recipe.name, after, pending.texts, say)._replace(n_runs=n_runs)
+
+
 def _write_receipt(
-    ledger: Ledger, folder: RecipeFolder, planned: Plan, after: Head, tombstone_id: str, scrubbed: Scrubbed
-) -> tuple[dict[str, Any], Any]:
-    salt = ledger.salt()
-    ids = [salted(salt, sample) for sample in planned.leaving.sample_ids]
-    versions = {"before": _version_of(planned), "after": after.versions[TRAINING_DATASET.name]}
+    ledger: Ledger, folder: RecipeFolder, pending: Pending, after: Head, tombstone_id: str, scrubbed: Scrubbed
+) -> tuple[dict[str, Any], Path]:
+    salt, planned = ledger.salt(), pending.plan
+    versions = {"before": planned["version_before"], "after": after.versions[TRAINING_DATASET.name]}
     with ledger.connect() as connection:
         trees = {side: read_tree(connection, _salted_hex(connection, version)) for side, version in versions.items()}
-    gone = set(planned.before["sample_id"]) & set(planned.leaving.sample_ids)
-    ids_out = [salted(salt, sample) for sample in sorted(gone)]
-    proofs = [
-        *([prove(trees["before"], ids_out, "present")] if ids_out else []),
-        *([prove(trees["after"], ids, "absent")] if ids else []),
-    ]
-    at = read_now()
+    ids = [salted(salt, sample) for sample in pending.sample_ids]
+    ids_out = [salted(salt, sample) for sample in sorted(set(planned["rows_out"]) & set(pending.sample_ids))]
     sides = {side: {"data_version": versions[side], "merkle_root": trees[side].root} for side in versions}
+    claims = (("present", "before", ids_out), ("absent", "after", ids))
+    at, head = read_now(), ledger.head()
     receipt = build_receipt({
-        "at": at, "recipe": folder.recipe.name, "tombstone_id": tombstone_id, "selector": planned.selector._asdict(),
-        "before": {**sides["before"], "checkpoint": planned.checkpoint_before},
-        "after": {**sides["after"], "checkpoint": planned.checkpoint_after, "is_from_scratch": planned.is_exact},
-        "erased": {"n_seeds": planned.leaving.seeds.height, "n_generations": len(ids), "ids": ids, "ids_out": ids_out,
-                   "n_rows_out": len(planned.out), "n_rows_in": len(planned.coming), "n_promoted": len(planned.promoted)},
-        "texts": scrubbed.as_data(), "checkpoints_that_carry_it": [taint.name for taint in planned.taints], "proofs": proofs,
-        "chain": {"seq": ledger.head().seq, "head": ledger.head().hash},
+        "at": at, "recipe": folder.recipe.name, "tombstone_id": tombstone_id, "selector": planned["selector"],
+        "before": {**sides["before"], "checkpoint": planned["checkpoint_before"]},
+        "after": {**sides["after"], "checkpoint": planned["checkpoint_after"], "is_from_scratch": planned["is_exact"]},
+        "erased": {"ids": ids, "ids_out": ids_out, "n_generations": len(ids),
+                   **{name: planned[name] for name in ("n_seeds", "n_rows_out", "n_rows_in", "n_promoted")}},
+        "texts": scrubbed.as_data(), "carried_by": [taint["name"] for taint in planned["checkpoints"]],
+        "proofs": [prove(trees[side], named, claim) for claim, side, named in claims if named],
+        "chain": {"seq": head.seq, "head": head.hash},
     })  # fmt: skip
     text = json.dumps(receipt, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     facts = {"tombstone_id": tombstone_id, "receipt_sha256": hashlib.sha256(text.encode()).hexdigest(), **sides}
-    ledger.append("erasure", folder.recipe.name, at, facts, {})
     file = ledger.root / RECEIPTS / f"{tombstone_id[:12]}-{facts['receipt_sha256'][:12]}.json"
     write_text(file, text)
+    ledger.append("erasure", folder.recipe.name, at, facts, {})
     return receipt, file
-
-
-def _version_of(planned: Plan) -> str:
-    from distill_assets.tables import hash_frame
-
-    return hash_frame(TRAINING_DATASET, planned.before)
 
 
 def _salted_hex(connection: Any, identifier: str) -> str:
@@ -165,6 +211,6 @@ def _show_receipt(receipt: Mapping[str, Any], file: str) -> str:
         "            check it anywhere, with nothing else: distill lineage verify RECEIPT",
         "not undone  " + "\n            ".join(receipt["limits"]),
     ]
-    if receipt["checkpoints_that_carry_it"]:
-        lines.append(f"carried by  {', '.join(receipt['checkpoints_that_carry_it'])}")
+    if receipt["carried_by"]:
+        lines.append(f"carried by  {', '.join(receipt['carried_by'])}")
     return "\n".join(lines)

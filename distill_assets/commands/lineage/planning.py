@@ -14,7 +14,6 @@ from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.commands.lineage.after import Head, Leaving, build_after, find_leaving
 from distill_assets.commands.lineage.showing import plain, show_taint
 from distill_assets.config import RecipeFolder, cache_folder
-from distill_assets.curation import CurateSpec
 from distill_assets.errors import NothingSurvivedError
 from distill_assets.lineage.audits.query import fetch, find_checkpoint, list_checkpoints
 from distill_assets.lineage.audits.taint import Taint, find_taint
@@ -162,7 +161,7 @@ def estimate_costs(plan: Plan, ledger: Ledger, folder: RecipeFolder) -> dict[str
     }
 
 
-def show_plan(plan: Plan, costs: Mapping[str, Any], spec: CurateSpec) -> str:
+def show_plan(plan: Plan, costs: Mapping[str, Any]) -> str:
     """A plan in words."""
     data = plan_as_data(plan, costs)
     displaced = len(plan.out) - len(set(plan.out) & set(plan.leaving.sample_ids))

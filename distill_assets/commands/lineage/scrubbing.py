@@ -36,8 +36,6 @@ MIN_CHARS = 12
 SOUGHT_CHARS = 48
 ROW_IDS = ("seed_id", "generation_id", "sample_id", "item_id", "duplicate_of")
 TEXT_COLUMNS = ("question", "trace", "completion", "endpoint_trace")
-# Kept as they are: databases are the person's own data, weights cannot forget, and the ledger has no text.
-UNTOUCHED = ("databases", "checkpoints", "ledger")
 
 
 class Texts(NamedTuple):
@@ -63,7 +61,7 @@ class Scrubbed(NamedTuple):
         return {**self._asdict(), "still_here": list(self.still_here)}
 
 
-def gather_texts(head: Head, leaving: Leaving) -> Texts:
+def gather_texts(leaving: Leaving) -> Texts:
     """All that the rows which leave hold."""
     rows, real, seeds = leaving.generations, leaving.real, leaving.seeds
     columns = [*(rows[name] for name in TEXT_COLUMNS), seeds["text"], real["question"], real["sql"]]
@@ -80,9 +78,7 @@ def gather_texts(head: Head, leaving: Leaving) -> Texts:
     return Texts(frozenset(ids), frozenset(rows["request_id"]), frozenset(name_texts(named)), frozenset(keys), long)
 
 
-def scrub_texts(
-    workspace: Workspace, recipe: str, after: Head, texts: Texts, instance: dg.DagsterInstance, say: Callable[[str], None]
-) -> Scrubbed:
+def scrub_texts(workspace: Workspace, recipe: str, after: Head, texts: Texts, say: Callable[[str], None]) -> Scrubbed:
     """Remove texts from every place of a workspace that keeps some, then look for what is left."""
     sought = find_sought(texts, after)
     with hold_lock(workspace.root / "locks" / f"{recipe}.lock", f"removing texts of {recipe}"):
@@ -91,9 +87,8 @@ def scrub_texts(
             for remove in (_drop_tables, _drop_caches, _drop_rows, _drop_labels, _drop_files)
         )
         n_replies = forget_replies(workspace.folder("journal", recipe), lambda lines: mark_replies(lines, texts, sought))
-        n_runs = forget_runs(instance, recipe)
-    say(f"removed: {n_files} files, {n_replies} replies, {n_runs} Dagster runs; looking for what is left")
-    return Scrubbed(n_files, n_replies, n_runs, tuple(find_left(workspace, sought)))
+    say(f"removed: {n_files} files, {n_replies} replies; looking for what is left")
+    return Scrubbed(n_files, n_replies, 0, tuple(find_left(workspace, sought)))
 
 
 def find_sought(texts: Texts, after: Head) -> tuple[str, ...]:
@@ -136,10 +131,11 @@ def _holds_rows(file: Path, fields: Iterable[str], texts: Texts) -> bool:
 
 
 def _drop_caches(workspace: Workspace, recipe: str, after: Head, texts: Texts, sought: tuple[str, ...]) -> int:
-    """The index of duplicates, which holds hashes of every text; the next run builds it anew."""
-    folder = workspace.folder("duplicates", recipe)
-    n = sum(file.is_file() for file in folder.rglob("*")) if folder.is_dir() else 0
-    shutil.rmtree(folder, ignore_errors=True)
+    """The indexes of duplicates and of traces, which hold hashes of every text; they are built anew when they are needed."""
+    n = 0
+    for folder in (workspace.folder("duplicates", recipe), workspace.folder("traces", recipe)):
+        n += sum(file.is_file() for file in folder.rglob("*")) if folder.is_dir() else 0
+        shutil.rmtree(folder, ignore_errors=True)
     return n
 
 
@@ -235,11 +231,10 @@ def _list_strings(value: object, depth: int = 0) -> Iterator[str]:
                 yield from _list_strings(json.JSONDecoder(strict=False).raw_decode(value[start:])[0], depth + 1)
 
 
-def forget_runs(instance: dg.DagsterInstance, recipe: str) -> int:
-    """Delete the finished runs that materialized the recipe before its last rebuild, and what SQLite keeps of deleted rows."""
-    runs = [run for run in instance.get_runs() if run.is_finished and _is_of(run, recipe)]
-    in_use = _find_runs_in_use(instance, recipe)
-    gone = [run.run_id for run in runs if run.run_id not in in_use]
+def forget_runs(instance: dg.DagsterInstance, recipe: str, before_s: float) -> int:
+    """Delete a recipe's runs that ended before a time, in s since 1970, and what SQLite keeps of deleted rows."""
+    records = instance.get_run_records()
+    gone = [r.dagster_run.run_id for r in records if r.end_time and r.end_time < before_s and _is_of(r.dagster_run, recipe)]
     for run_id in gone:
         instance.delete_run(run_id)
         shutil.rmtree(dagster_home() / "storage" / run_id, ignore_errors=True)
@@ -255,16 +250,6 @@ def forget_runs(instance: dg.DagsterInstance, recipe: str) -> int:
 def _is_of(run: dg.DagsterRun, recipe: str) -> bool:
     keys = {key.path[0] for key in (run.asset_selection or ())}
     return not keys or recipe in keys
-
-
-def _find_runs_in_use(instance: dg.DagsterInstance, recipe: str) -> set[str]:
-    """The runs whose materializations are the latest of the recipe's dataset and what follows from it."""
-    found = set()
-    for name in ("raw_generations", "seed_corpus", "training_dataset", "student_checkpoint", "eval_results", "eval_report"):
-        event = instance.get_latest_materialization_event(dg.AssetKey([recipe, name]))
-        if event is not None:
-            found.add(event.run_id)
-    return found
 
 
 def holds_text(file: Path, sought: tuple[str, ...]) -> bool:
@@ -290,5 +275,5 @@ def find_left(workspace: Workspace, sought: tuple[str, ...]) -> Iterator[str]:
     roots = {workspace.root, dagster_home()}
     for file in sorted({file for root in roots for file in root.rglob("*") if file.is_file()}):
         parts = file.relative_to(workspace.root).parts if file.is_relative_to(workspace.root) else ("dagster",)
-        if parts[0] not in ("databases", "ledger") and holds_text(file, sought):
+        if parts[0] not in ("databases", "ledger", "erasing") and holds_text(file, sought):
             yield "/".join(parts) + (" (a checkpoint's own file)" if parts[0] == "checkpoints" else "")

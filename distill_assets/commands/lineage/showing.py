@@ -123,7 +123,8 @@ def show_row(found: Mapping[str, Any], name: str) -> str:
     told = " ".join(str(made[field]) for field in ("served_model", "system_fingerprint") if made[field]) or "by no name of its own"
     lines = [
         f"row {plain(name)}   recorded #{found['recorded']['seq']} {found['recorded']['at']} run {found['recorded']['run_id']}",
-        f"  asked     {plain(made['requested_model'])} at {plain(made['provider'] or '-')}, prompt {plain(made['prompt_id'])}, strategy {plain(made['strategy'])}",
+        f"  asked     {plain(made['requested_model'])} at {plain(made['provider'] or '-')}, prompt {plain(made['prompt_id'])}, "
+        f"strategy {plain(made['strategy'])}",
         f"  answered  {plain(told)} ({made['status']}, {made['prompt_tokens']} + {made['completion_tokens']} tokens)",
         f"  terms     {plain(made['licence'] or 'not said')} {plain(made['terms_accepted_on'] or '')}".rstrip(),
         *(f"  made from {_say_parent(parent)}" for parent in found["parents"]),
