@@ -12,7 +12,7 @@ from distill_assets.config import RecipeFolder, cache_folder
 from distill_assets.gates import asset_key, input_version, require_gates
 from distill_assets.lineage.record import record_checkpoint
 from distill_assets.materialization import describe_asset, read_input
-from distill_assets.recording import find_root, open_ledger
+from distill_assets.recording import find_root, open_ledger, record_materialization
 from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace, hold_lock
 from distill_assets.tables import TRAINING_DATASET
