@@ -19,7 +19,7 @@ from distill_assets.commands.instance import open_instance
 from distill_assets.commands.lineage.after import Head, find_leaving_anywhere
 from distill_assets.commands.lineage.audit import open_own
 from distill_assets.commands.lineage.planning import ROWS, estimate_costs, plan_as_data, plan_erasure, show_plan
-from distill_assets.commands.lineage.scrubbing import Scrubbed, Texts, forget_runs, gather_texts, scrub_texts
+from distill_assets.commands.lineage.scrubbing import Scrubbed, Texts, forget_runs, gather_texts, scrub_texts, wipe_orphans
 from distill_assets.commands.lineage.selecting import check_known, read_selector
 from distill_assets.commands.lineage.withdrawing import bury, run_audits
 from distill_assets.commands.run import run_recipe
@@ -148,6 +148,7 @@ def _rebuild(folder: RecipeFolder, workspace: Workspace, pending: Pending, is_tr
 
 
 def _run(folder: RecipeFolder, is_training: bool, say: Callable[[str], None]) -> None:
+    wipe_orphans(open_instance(), folder.recipe.name)
     report = run_recipe(folder, open_instance(), [] if is_training else CURATED, say)
     if report.errors:
         raise LineageError(

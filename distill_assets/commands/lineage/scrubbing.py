@@ -232,7 +232,10 @@ def _list_strings(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def forget_runs(instance: dg.DagsterInstance, recipe: str, before_s: float) -> int:
-    """Delete a recipe's runs that ended before a time, in s since 1970, and what SQLite keeps of deleted rows."""
+    """Delete a recipe's runs that ended before a time, in s since 1970, and what SQLite keeps of deleted rows.
+
+    What only those had materialized counts as never materialized: the next run makes it again, to the same content.
+    """
     records = instance.get_run_records()
     gone = [r.dagster_run.run_id for r in records if r.end_time and r.end_time < before_s and _is_of(r.dagster_run, recipe)]
     for run_id in gone:
@@ -240,11 +243,20 @@ def forget_runs(instance: dg.DagsterInstance, recipe: str, before_s: float) -> i
         shutil.rmtree(dagster_home() / "storage" / run_id, ignore_errors=True)
         for file in (dagster_home() / "history" / "runs").glob(f"{run_id}.db*"):
             file.unlink(missing_ok=True)
+    wipe_orphans(instance, recipe)
     for file in (dagster_home() / "history").rglob("*.db"):
         with suppress(sqlite3.Error), closing(sqlite3.connect(file, timeout=30)) as connection:
             connection.execute("pragma wal_checkpoint(truncate)")
             connection.execute("vacuum")
     return len(gone)
+
+
+def wipe_orphans(instance: dg.DagsterInstance, recipe: str) -> None:
+    """Forget the last materializations whose runs are gone: Dagster keeps them apart, previews and all, and no check can speak of them."""
+    mine = [key for key in instance.all_asset_keys() if key.path[0] == recipe]
+    orphans = [key for key in mine if not instance.fetch_materializations(key, limit=1).records]
+    if orphans:
+        instance.wipe_assets(orphans)
 
 
 def _is_of(run: dg.DagsterRun, recipe: str) -> bool:
