@@ -19,6 +19,7 @@ from distill_assets.lineage.showing import (
     decide,
     fold,
     name_endpoint,
+    name_selector,
     percent,
     prepare_manifest,
     table,
@@ -208,7 +209,9 @@ def _figure(value: float | None) -> str:
 
 
 def _withdrawn(manifest: Mapping[str, Any]) -> str:
-    rows = [[code(t["selector"]), code(t["reason"]), code(t["at"]), count(t["n_rows"])] for t in manifest["tombstones"]]
+    rows = [
+        [code(name_selector(t["selector"])), code(t["reason"]), code(t["at"]), count(t["n_rows"])] for t in manifest["tombstones"]
+    ]
     return f"## Withdrawn or erased\n\n{table(['what', 'why', 'when', 'rows here>'], rows)}" if rows else ""
 
 
