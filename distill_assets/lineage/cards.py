@@ -8,6 +8,7 @@ text stands as inline code or in the front matter, which the hub's own classes w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,7 +95,7 @@ def _join(front: str, sections: list[str]) -> str:
 def _licence(name: str | None) -> dict[str, str]:
     if name and name.lower() in HUB_LICENCES:
         return {"license": name.lower()}
-    return {"license": "other", "license_name": fold(name).lower()}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", fold(name).lower()).strip("-") or "other"}
 
 
 def _results(manifest: Mapping[str, Any]) -> list[Any]:

@@ -29,7 +29,7 @@ def test_the_hub_reads_the_model_card_back() -> None:
     manifest = build_manifest()
     card = ModelCard(render_model_card(manifest))
     assert card.data.base_model == manifest["student"]["base_model"]
-    assert card.data.license == "other" and card.data.license_name == "not said"
+    assert card.data.license == "other" and card.data.license_name == "not-said"
     (shown,) = card.data.eval_results
     assert (shown.dataset_name, shown.metric_value, shown.dataset_revision) == ("holdout", 0.61, "2026-02")
 

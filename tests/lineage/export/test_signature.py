@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from distill_assets.errors import LineageError
 from distill_assets.lineage.export.signature import FILE_NAME, sign_checkpoint, verify_signature
+from distill_assets.lineage.page import render_page
+from tests.lineage.example_manifest import build_manifest
 
 
 def write_keys(folder: Path, name: str) -> tuple[Path, Path]:
@@ -46,6 +49,26 @@ def test_what_was_signed_holds_and_may_be_signed_again(signed: Path, keys: tuple
     verify_signature(signed, keys[1])
     sign_checkpoint(signed, keys[0])
     verify_signature(signed, keys[1])
+
+
+def test_a_folder_may_be_named_from_where_one_stands(
+    signed: Path, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(signed.parent)
+    sign_checkpoint(Path("checkpoint"), keys[0])
+    verify_signature(Path("checkpoint"), keys[1])
+    monkeypatch.chdir(signed)
+    verify_signature(Path(), keys[1])
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_the_command_on_the_page_verifies_it_without_us(signed: Path, keys: tuple[Path, Path], is_edited: bool) -> None:
+    (line,) = [line for line in render_page(build_manifest()).splitlines() if line.startswith("model_signing")]
+    words = line.removesuffix("</pre>").replace("PUBLIC_KEY.pem", str(keys[1])).split()
+    if is_edited:
+        (signed / "lineage.json").write_text("{}")
+    done = subprocess.run([Path(sys.executable).parent / words[0], *words[1:]], cwd=signed, capture_output=True, check=False)
+    assert (done.returncode == 0) is not is_edited
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
