@@ -8,6 +8,7 @@ text stands as inline code or in the front matter, which the hub's own classes w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from distill_assets.lineage.showing import (
     decide,
     fold,
     name_endpoint,
+    name_selector,
     percent,
     prepare_manifest,
     table,
@@ -93,7 +95,7 @@ def _join(front: str, sections: list[str]) -> str:
 def _licence(name: str | None) -> dict[str, str]:
     if name and name.lower() in HUB_LICENCES:
         return {"license": name.lower()}
-    return {"license": "other", "license_name": fold(name).lower()}
+    return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", fold(name).lower()).strip("-") or "other"}
 
 
 def _results(manifest: Mapping[str, Any]) -> list[Any]:
@@ -208,7 +210,9 @@ def _figure(value: float | None) -> str:
 
 
 def _withdrawn(manifest: Mapping[str, Any]) -> str:
-    rows = [[code(t["selector"]), code(t["reason"]), code(t["at"]), count(t["n_rows"])] for t in manifest["tombstones"]]
+    rows = [
+        [code(name_selector(t["selector"])), code(t["reason"]), code(t["at"]), count(t["n_rows"])] for t in manifest["tombstones"]
+    ]
     return f"## Withdrawn or erased\n\n{table(['what', 'why', 'when', 'rows here>'], rows)}" if rows else ""
 
 

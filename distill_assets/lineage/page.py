@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from distill_assets.lineage.export.signature import FILE_NAME
 from distill_assets.lineage.flow import render_flow
-from distill_assets.lineage.showing import NO_ADVICE, count, decide, fold, name_endpoint, percent, prepare_manifest
+from distill_assets.lineage.showing import NO_ADVICE, count, decide, fold, name_endpoint, name_selector, percent, prepare_manifest
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 HELD_BACK = 12
@@ -35,7 +35,10 @@ def render_page(manifest: Mapping[str, Any]) -> str:
         loader=PackageLoader("distill_assets.lineage", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters.update(count=count, percent=percent, fold=fold, figure=_figure, decide=decide, called=name_endpoint)
+    environment.filters.update(
+        count=count, percent=percent, fold=fold, figure=_figure, decide=decide, called=name_endpoint, selector=name_selector
+    )
+    environment.filters["worded"] = lambda name: name.removeprefix("n_").replace("_", " ")
     return environment.get_template("audit.html.j2").render(
         manifest, policy=POLICY, flow=picture, funnel=_funnel(manifest), banner=_banner(manifest), no_advice=NO_ADVICE,
         signature=FILE_NAME, settings=_settings(manifest), held_back=HELD_BACK,

@@ -75,6 +75,11 @@ def name_endpoint(endpoint: Mapping[str, Any]) -> str:
     return fold(served) + (f" / {fold(mark)}" if mark else "")
 
 
+def name_selector(selector: Mapping[str, Any]) -> str:
+    """What a tombstone is of, as text."""
+    return fold(", ".join(f"{name}: {value}" for name, value in sorted(selector.items())), 300)
+
+
 def count(number: int | None) -> str:
     """A count with commas."""
     return "–" if number is None else f"{number:,}"

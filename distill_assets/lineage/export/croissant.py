@@ -41,7 +41,7 @@ def render_croissant(manifest: Mapping[str, Any]) -> str:
         "description": f"{count(dataset['n_rows'])} rows; Merkle root {dataset['merkle_root']}.",
         "url": f"urn:distill:snapshot:{dataset['snapshot_id']}", "identifier": dataset["snapshot_id"], "version": "1.0.0",
         "inLanguage": manifest["student"]["languages"], "prov:wasDerivedFrom": _parents(manifest), **_rai(manifest),
-        "recordSet": [_teachers(manifest), _sources(manifest)],
+        "recordSet": [part for part in (_teachers(manifest), _sources(manifest)) if part["data"]],
     }  # fmt: skip
     if made_at := manifest["checkpoint"]["made_at"]:
         document["dateCreated"] = made_at
@@ -102,10 +102,9 @@ def _sources(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _records(name: str, fields: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    """A record set with its rows inline; one without rows would be none to Croissant, for its fields came from nowhere."""
+    return {
         "@type": "cr:RecordSet", "@id": name, "name": name,
         "field": [{"@type": "cr:Field", "@id": f"{name}/{field}", "name": f"{name}/{field}", "dataType": kind} for field, kind in fields.items()],
+        "data": [{f"{name}/{field}": row[field] for field in fields} for row in rows],
     }  # fmt: skip
-    if rows:
-        found["data"] = [{f"{name}/{field}": row[field] for field in fields} for row in rows]
-    return found

@@ -13,7 +13,7 @@ from typing import Any
 
 from distill_assets.identity import hash_text, make_id
 from distill_assets.lineage.cards import LIMITS
-from distill_assets.lineage.showing import NO_ADVICE, decide, fold, name_endpoint, prepare_manifest
+from distill_assets.lineage.showing import NO_ADVICE, decide, fold, name_endpoint, name_selector, prepare_manifest
 
 SPDX = {name.lower(): name for name in (
     "Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0",
@@ -62,7 +62,7 @@ def _student(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "properties": _properties({
             **{f"exposure.{name}": value for name, value in manifest["exposure"].items()}, "ledger.head": manifest["ledger"]["head"],
             "ledger.seq": manifest["ledger"]["seq"], "dataset.merkle_root": manifest["dataset"]["merkle_root"],
-            **{f"tombstone.{i}": f"{t['selector']}: {t['reason']}" for i, t in enumerate(manifest["tombstones"])},
+            **{f"tombstone.{i}": f"{name_selector(t['selector'])}: {t['reason']}" for i, t in enumerate(manifest["tombstones"])},
         }),
     }  # fmt: skip
 

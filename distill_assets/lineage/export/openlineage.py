@@ -37,7 +37,13 @@ def render_openlineage(manifest: Mapping[str, Any]) -> str:
             "The format openlineage needs openlineage-python, which is not installed. Nothing was exported. "
             "pip install 'distill-assets[openlineage]'"
         ) from missing
-    return "".join(Serde.to_json(event) + "\n" for event in _events(manifest))
+    try:
+        return "".join(Serde.to_json(event) + "\n" for event in _events(manifest))
+    except ValueError as error:
+        raise LineageError(
+            f"lineage.json: {fold(manifest['checkpoint']['name'])} makes no OpenLineage event: {error}. Nothing was exported. "
+            "Restore the file that was written beside the weights: distill lineage verify names it."
+        ) from error
 
 
 def _events(manifest: Mapping[str, Any]) -> list[Any]:

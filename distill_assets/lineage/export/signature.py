@@ -25,7 +25,7 @@ def sign_checkpoint(folder: Path, private_key_file: Path) -> Path:
         LineageError: the folder, the key or the extra is missing or unfit.
     """
     signing, _, hashing = _load()
-    _need_folder(folder)
+    folder = _need_folder(folder)
     signature = folder / FILE_NAME
     _need_file(private_key_file, "private key")
     try:
@@ -46,7 +46,7 @@ def verify_signature(folder: Path, public_key_file: Path) -> None:
         LineageError: it has not, or the signature, the key or the extra is missing or unfit.
     """
     _, verifying, hashing = _load()
-    _need_folder(folder)
+    folder = _need_folder(folder)
     _need_file(folder / FILE_NAME, "signature")
     _need_file(public_key_file, "public key")
     try:
@@ -75,9 +75,11 @@ def _what_to_hash(hashing: ModuleType, folder: Path) -> object:
     return hashing.Config().set_ignored_paths(paths=[folder / FILE_NAME], ignore_git_paths=False)
 
 
-def _need_folder(folder: Path) -> None:
+def _need_folder(folder: Path) -> Path:
+    """The folder as a full path: by a relative one the library would not know the signature again."""
     if not folder.is_dir():
         raise LineageError(f"{folder}: no such folder. Name the folder with the weights and lineage.json; nothing was changed.")
+    return folder.resolve()
 
 
 def _need_file(file: Path, what: str) -> None:
