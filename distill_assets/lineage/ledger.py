@@ -180,14 +180,32 @@ def _check_names(kind: str, segments: Mapping[str, str], frames: Mapping[str, pl
 
 
 def _is_begun(root: Path) -> bool:
-    return (root / CHAIN_FILE).exists() and (root / CHAIN_FILE).stat().st_size > 0
+    """Whether a first line was written, be it gone by now."""
+    if (root / HEAD_FILE).exists():
+        return True
+    try:
+        with (root / CHAIN_FILE).open("rb") as handle:
+            return handle.readline().endswith(b"\n")
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise LineageError(
+            f"{root / CHAIN_FILE} cannot be read: {error.strerror}. Nothing was changed. Fix its permissions."
+        ) from error
 
 
 def _begin(root: Path, at: str | None) -> None:
-    """Write salt and first line; a HEAD beside an empty chain means that it was cut, which reading it will say."""
-    if (root / HEAD_FILE).exists():
-        return
+    """Write salt and first line, unless rows show that there was a chain: beginning anew would forget them."""
+    rows = sorted((root / SEGMENTS_FOLDER).glob("*.parquet"))
+    if rows:
+        raise LineageError(
+            f"{root / CHAIN_FILE} is gone, but {len(rows)} segments of its rows are there. No new ledger was begun. "
+            f"Restore {CHAIN_FILE} and {HEAD_FILE} from a copy; to begin anew, move the folder away."
+        )
+    torn = (root / CHAIN_FILE).read_bytes() if (root / CHAIN_FILE).exists() else b""
     salt = load_salt(root, create=True)
+    if torn:
+        set_torn_aside(root, torn)
     draft = Draft("genesis", None, at, (), {}, {"format": FORMAT, "salt_id": salt_id(salt)})
     line = build_line(draft, None)
     append_line(root, line, parse_line(line[:-1], None))

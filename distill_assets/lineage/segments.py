@@ -138,7 +138,25 @@ def connect_views(connection, root: Path, segments: Iterable[tuple[int, SegmentR
             by_kind[segment.kind].append((seq, segment))
     for name, found in by_kind.items():
         fault = next((words for seq, segment in found if (words := find_file_fault(root, seq, segment))), None)
-        connection.execute(f"create view {name} as {_select_rows(KINDS[name], root, [segment for _, segment in found], fault)}")
+        _create_view(connection, KINDS[name], root, [segment for _, segment in found], fault)
+
+
+def _create_view(connection, kind: Kind, root: Path, segments: list[SegmentRef], fault: str | None) -> None:
+    import duckdb
+
+    try:
+        connection.execute(f"create view {kind.name} as {_select_rows(kind, root, segments, fault)}")
+    except duckdb.Error as error:
+        if fault is not None:
+            raise
+        _create_view(connection, kind, root, segments, _say_damaged(error))
+
+
+def _say_damaged(error: Exception) -> str:
+    return (
+        f"a segment of the ledger is damaged: {error}. Nothing was changed. "
+        "distill lineage verify names the file; restore it from a copy."
+    )
 
 
 def find_file_fault(root: Path, seq: int, segment: SegmentRef) -> str | None:
@@ -177,7 +195,5 @@ def translate_faults(root: Path):
         if LEDGER_FAULT in text:
             raise LineageError(text.split(LEDGER_FAULT, 1)[1]) from error
         if str(root / SEGMENTS_FOLDER) in text:
-            raise LineageError(
-                f"a segment of the ledger is damaged: {text}. Nothing was changed. distill lineage verify names the file; restore it from a copy."
-            ) from error
+            raise LineageError(_say_damaged(error)) from error
         raise
