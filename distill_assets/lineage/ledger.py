@@ -42,9 +42,9 @@ from distill_assets.lineage.segments import (
     SEGMENTS_FOLDER,
     connect_views,
     drop_drafts,
+    find_fault,
     publish_segment,
     quote_text,
-    translate_faults,
     write_segment,
 )
 from distill_assets.storage import write_bytes
@@ -114,7 +114,7 @@ class Ledger:
             LineageError: the chain is broken; or, from inside the block, a query met a damaged segment or needs the salt.
         """
         events = self.events()
-        with _connect(self.root, events, memory) as connection:
+        with _connect(self.root, events, memory) as (connection, _):
             yield connection
 
     def record(
@@ -143,6 +143,7 @@ class Ledger:
         _check_names(kind, segments, frames)
         with _hold_lock(self.root):
             before = _mend(self.root, read_chain(self.root))
+            build_line(Draft(kind, recipe, at, (), dagster, facts), before[-1])  # says what is no JSON before any row is written
             drop_drafts(self.root)
             written = self._write_segments(before, segments, frames) if segments else ()
             draft = Draft(kind, recipe, at, written, dagster, facts)
@@ -158,10 +159,10 @@ class Ledger:
     def _write_segments(
         self, before: list[Event], segments: Mapping[str, str], frames: Mapping[str, pl.DataFrame]
     ) -> tuple[SegmentRef, ...]:
-        with _connect(self.root, before, MEMORY) as connection:
+        with _connect(self.root, before, MEMORY) as (connection, faults):
             for name, frame in frames.items():
                 connection.register(name, frame.to_arrow())
-            drafts = [write_segment(connection, self.root, KINDS[kind], query) for kind, query in sorted(segments.items())]
+            drafts = [write_segment(connection, self.root, KINDS[kind], query, faults) for kind, query in sorted(segments.items())]
         found = [draft for draft in drafts if draft is not None]
         for draft, segment in found:
             publish_segment(self.root, draft, segment)
@@ -237,16 +238,24 @@ def _hold_lock(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _connect(root: Path, events: list[Event], memory: str) -> Iterator[Any]:
+def _connect(root: Path, events: list[Event], memory: str) -> Iterator[tuple[Any, dict[str, str]]]:
+    """A connection with views and macro, and the kinds that have no view with what to say of them."""
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="distill-ledger-") as spill:
         settings: dict[str, Any] = {"memory_limit": memory, "threads": THREADS, "temp_directory": spill}
-        with duckdb.connect(config=settings) as connection, translate_faults(root):
+        with duckdb.connect(config=settings) as connection:
             connection.execute("set autoinstall_known_extensions = false")
-            connect_views(connection, root, [(event.seq, segment) for event in events for segment in event.segments])
+            connection.execute("set python_enable_replacements = false")  # no variable may stand in for a kind without a view
+            faults = connect_views(connection, root, [(event.seq, segment) for event in events for segment in event.segments])
             connection.execute(f"create macro salted(identifier) as {_write_macro(root)}")
-            yield connection
+            try:
+                yield connection, faults
+            except duckdb.Error as error:
+                words = find_fault(root, faults, error)
+                if words is None:
+                    raise
+                raise LineageError(words) from error
 
 
 def _write_macro(root: Path) -> str:

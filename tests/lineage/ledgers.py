@@ -41,7 +41,9 @@ def build_answers(generation_ids: list[str]) -> pl.DataFrame:
 
 def record_generations(ledger: Ledger, generation_ids: list[str], run_id: str = "run") -> Event:
     frames = {"answers": build_answers(generation_ids)}
-    return ledger.record("generations", RECIPE, AT, {"generation": GENERATIONS}, frames, {"run_id": run_id}, {"n": len(generation_ids)})
+    return ledger.record(
+        "generations", RECIPE, AT, {"generation": GENERATIONS}, frames, {"run_id": run_id}, {"n": len(generation_ids)}
+    )
 
 
 def record_dataset(ledger: Ledger, dataset: str, generation_ids: list[str]) -> Event:
@@ -98,5 +100,7 @@ def describe(ledger: Ledger, head: Event, checkpoint_id: str, manifest: dict[str
 def read_all(folder: Path) -> dict[str, bytes]:
     """Every file under `folder` but the lock."""
     return {
-        str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "lock"
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != "lock"
     }
