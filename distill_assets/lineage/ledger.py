@@ -159,13 +159,18 @@ class Ledger:
     def _write_segments(
         self, before: list[Event], segments: Mapping[str, str], frames: Mapping[str, pl.DataFrame]
     ) -> tuple[SegmentRef, ...]:
-        with _connect(self.root, before, MEMORY) as (connection, faults):
-            for name, frame in frames.items():
-                connection.register(name, frame.to_arrow())
-            drafts = [write_segment(connection, self.root, KINDS[kind], query, faults) for kind, query in sorted(segments.items())]
-        found = [draft for draft in drafts if draft is not None]
-        for draft, segment in found:
-            publish_segment(self.root, draft, segment)
+        try:
+            with _connect(self.root, before, MEMORY) as (connection, faults):
+                for name, frame in frames.items():
+                    connection.register(name, frame.to_arrow())
+                drafts = [
+                    write_segment(connection, self.root, KINDS[kind], query, faults) for kind, query in sorted(segments.items())
+                ]
+            found = [draft for draft in drafts if draft is not None]
+            for draft, segment in found:
+                publish_segment(self.root, draft, segment)
+        finally:
+            drop_drafts(self.root)
         return tuple(segment for _, segment in found)
 
 
