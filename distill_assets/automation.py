@@ -23,6 +23,8 @@ from distill_assets.clients.batches import describe_waiting, poll_batches
 from distill_assets.config import Recipe, RecipeFolder, home_folder, read_secret
 from distill_assets.errors import DistillError
 from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, latest_version
+from distill_assets.lineage.withdrawals import FILE as WITHDRAWALS
+from distill_assets.lineage.withdrawals import LEDGER_FOLDER, write_watched
 from distill_assets.identity import hash_file, make_id
 from distill_assets.reviews.labels import labels_file
 from distill_assets.storage import Workspace
@@ -59,6 +61,7 @@ def list_watched(folder: RecipeFolder) -> list[WatchedFiles]:
         WatchedFiles("seed_files", "Seed files of the recipe, as a person edits them.", tuple(seeds)),
         WatchedFiles("holdout_file", "The file of real questions with gold SQL.", (path / recipe.holdout,)),
         WatchedFiles("database_files", "The databases' scripts or files.", databases),
+        WatchedFiles("withdrawal_file", "What was withdrawn, as the ledger tells it.", (home.root / LEDGER_FOLDER / WITHDRAWALS,)),
         WatchedFiles("label_file", "What people said of samples, as distill review keeps it.", (labels_file(home, recipe.name),)),
         *(watched for watched, is_wanted in zip(optional, wanted, strict=True) if is_wanted),
     ]
@@ -94,6 +97,7 @@ def build_file_specs(folder: RecipeFolder) -> list[dg.AssetSpec]:
 def observe_files(folder: RecipeFolder, instance: dg.DagsterInstance) -> list[dg.AssetMaterialization]:
     """Runless materializations for the watched files whose content differs from what was last reported."""
     events = []
+    write_watched(Workspace(home_folder()).root / LEDGER_FOLDER)
     for watched in list_watched(folder):
         key, version = asset_key(folder.recipe.name, watched.name), hash_watched(watched)
         if latest_version(instance, key) != version:

@@ -26,11 +26,17 @@ MAX_RECIPE_BYTES = 1 << 20
 BUILT_IN_RECIPE = "text_to_sql"
 
 
+# Fields that checkpoints were named without: at their default they leave the weights, and so the name, as they were.
+LATER_TRAIN_FIELDS = ("packing", "accumulation_steps", "long_rows")
+
+
 class TrainSpec(Spec):
     """How the student is trained. Learning rate in 1/step; lengths in tokens.
 
     `frozen_frac` is the share of a pretrained model's layers, from the bottom, that stay as they are,
-    with the embeddings; a model from scratch is never frozen.
+    with the embeddings; a model from scratch is never frozen. With `packing` several rows share one line of up to
+    `max_length` tokens, none of which sees another, and `batch_size` counts lines. A step takes `accumulation_steps`
+    batches, and its gradient is that of the mean over all their labelled tokens.
     """
 
     epochs: int = Field(1, ge=1, le=100)
@@ -42,6 +48,14 @@ class TrainSpec(Spec):
     save_every_steps: int = Field(90, ge=1)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 17
+    packing: bool = False
+    accumulation_steps: int = Field(1, ge=1)
+    long_rows: Literal["drop", "truncate"] = "drop"
+
+    def identity(self, *leave_out: str) -> dict[str, Any]:
+        """The literals that decide the weights; a later field counts only when it is used, so that older checkpoints keep their id."""
+        unused = [name for name in LATER_TRAIN_FIELDS if getattr(self, name) == type(self).model_fields[name].default]
+        return super().identity(*leave_out, *unused)
 
 
 class StudentSpec(Spec):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from distill_assets.automation import build_file_specs, build_sensors, rebuild_condition
+from distill_assets.checkpoints import build_audit_job, build_checkpoint_checks, build_checkpoint_spec
 from distill_assets.checks import build_checks
 from distill_assets.config import RecipeFolder, find_recipe_folders, home_folder, load_recipe
 from distill_assets.curate.assets import build_curate_assets
@@ -36,6 +37,10 @@ def build_recipe_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     return [asset.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=condition)) for asset in assets]
 
 
+def _describe_checkpoints(folder: RecipeFolder) -> dg.AssetSpec:
+    return build_checkpoint_spec(folder.recipe.name, folder.recipe.owners)
+
+
 def build_definitions(folders: Sequence[RecipeFolder], **overrides: object) -> dg.Definitions:
     """The definitions of `folders`; `overrides` replace resources by name.
 
@@ -47,8 +52,12 @@ def build_definitions(folders: Sequence[RecipeFolder], **overrides: object) -> d
         raise RecipeError(f"two recipes are called '{sorted(twice)[0]}'. Rename one; the name is the prefix of its assets.")
     resources = {"workspace": Workspace(home_folder()), "duckdb": SnapshotDuckDB(), "gpu": GpuResource(), **overrides}
     return dg.Definitions(
-        assets=[item for folder in folders for item in (*build_recipe_assets(folder), *build_file_specs(folder))],
-        asset_checks=[check for folder in folders for check in build_checks(folder.recipe, TABLES.values())],
+        assets=[item for folder in folders for item in (*build_recipe_assets(folder), *build_file_specs(folder), _describe_checkpoints(folder))],
+        asset_checks=[
+            check
+            for folder in folders
+            for check in (*build_checks(folder.recipe, TABLES.values()), build_checkpoint_checks(folder.recipe.name))
+        ],
         sensors=[sensor for folder in folders for sensor in build_sensors(folder)],
         jobs=[
             dg.define_asset_job(
@@ -57,7 +66,8 @@ def build_definitions(folders: Sequence[RecipeFolder], **overrides: object) -> d
                 description=f"The whole graph of {folder.recipe.name}, from seed corpus to eval report.",
             )
             for folder in folders
-        ],
+        ]
+        + [build_audit_job(folder.recipe.name) for folder in folders],
         resources=resources,
         executor=dg.in_process_executor,
         loggers={"console": step_logger},

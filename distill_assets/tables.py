@@ -129,6 +129,7 @@ RAW_GENERATIONS = TableSpec(
         "served_model": Field(S, "model that answered, by its own word", nullable=True),
         "upstream": Field(S, "who stood behind a router, by its own word", nullable=True),
         "system_fingerprint": Field(S, "the endpoint's fingerprint of its set-up", nullable=True),
+        "endpoint_headers": Field(S, "headers that say who answered, as JSON; not those of one call", nullable=True),
         "response_id": Field(S, "the endpoint's id of the reply", nullable=True),
         "finish_reason": Field(S, "why the endpoint stopped writing", nullable=True),
         "prompt_tokens": Field(N, "tokens read over all calls, as billed"),
@@ -137,7 +138,7 @@ RAW_GENERATIONS = TableSpec(
         "n_calls": Field(N, "calls whose replies were journaled for this request"),
         "cost_usd": Field(F, "what those calls cost, in USD; null when no price is known", nullable=True),
     },
-    unversioned=("cost_usd",),
+    unversioned=("cost_usd", "endpoint_headers"),
 )
 
 PLANTED_ERRORS = TableSpec(

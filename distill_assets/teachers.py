@@ -53,11 +53,18 @@ class PriceSpec(Spec):
 
 
 class TermsSpec(Spec):
-    """What a teacher is, and under which terms its outputs may be used; carried into the lineage as it stands."""
+    """What a teacher is, and under which terms its outputs may be used; carried into the lineage as it stands.
+
+    `sha256` is that of the terms' text on the day they were accepted. `base_lineage` names the models it was made from,
+    `checkpoint` the id of a checkpoint of ours that it is.
+    """
 
     family: str | None = None
+    base_lineage: tuple[str, ...] = ()
+    checkpoint: str | None = Field(None, pattern=r"^[0-9a-f]{12,32}$")
     licence: str | None = None
     url: str | None = None
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     accepted_on: date | None = None
 
 

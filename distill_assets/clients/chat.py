@@ -30,6 +30,7 @@ class ChatReply(NamedTuple):
     request), other_model (not the pinned one), error (no whole reply), or waiting (none yet: a batch has it).
     `trace` is reasoning that the endpoint gave beside the answer, and `trace_field` where it stood. `cost_usd` is
     None when no price is known.
+    `headers` are those that say who answered, and are the same from call to call.
     `extra` holds what the endpoint said of itself outside the protocol; `logprobs` the answer's tokens with their
     probabilities, where they were asked for.
     """
@@ -42,6 +43,7 @@ class ChatReply(NamedTuple):
     served_model: str | None = None
     upstream: str | None = None
     system_fingerprint: str | None = None
+    headers: dict[str, str] | None = None
     response_id: str | None = None
     finish_reason: str | None = None
     trace: str | None = None

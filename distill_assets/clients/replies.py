@@ -166,6 +166,18 @@ def find_upstream(data: Any, headers: Mapping[str, str]) -> str | None:
     return str(provider) if provider else headers.get("x-litellm-model-name")
 
 
+# Of the headers that are kept, those that name the server and not the call.
+SERVER_HEADERS = (
+    "openai-version", "openai-organization", "server", "x-ms-region", "x-litellm-version", "x-litellm-model-id",
+    "x-litellm-model-name", "x-litellm-model-group",
+)  # fmt: skip
+
+
+def name_server(headers: Mapping[str, str]) -> dict[str, str] | None:
+    """What the headers say of who answered; None when they say nothing."""
+    return {name: headers[name] for name in SERVER_HEADERS if headers.get(name)} or None
+
+
 def has_fallen_back(headers: Mapping[str, str]) -> bool:
     """Whether a LiteLLM proxy answered from another model than was asked."""
     return headers.get("x-litellm-attempted-fallbacks", "0") not in ("", "0")

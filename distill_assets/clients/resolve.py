@@ -24,6 +24,7 @@ from distill_assets.clients.replies import (
     find_logprobs,
     find_upstream,
     has_fallen_back,
+    name_server,
     read_completion,
     read_usage,
 )
@@ -195,6 +196,7 @@ class _Replay:
             served_model=_text(data.get("model")),
             upstream=find_upstream(data, self.last.get("headers") or {}),
             system_fingerprint=_text(data.get("system_fingerprint")),
+            headers=name_server(self.last.get("headers") or {}),
             response_id=_text(data.get("id")),
             finish_reason=reading.finish_reason,
             trace=reading.trace,

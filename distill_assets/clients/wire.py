@@ -26,7 +26,9 @@ KEY_FORMAT = 2
 MAX_REPLY_BYTES = 4 << 20
 SYSTEM_MARK, USER_MARK = "<<system goes here>>", "<<user goes here>>"
 MARKS = re.compile(f"{SYSTEM_MARK}|{USER_MARK}")
-KEPT_HEADERS = ("x-request-id", "request-id", "openai-version", "openai-processing-ms", "openai-organization")
+KEPT_HEADERS = (
+    "x-request-id", "request-id", "openai-version", "openai-processing-ms", "openai-organization", "server", "x-ms-region",
+)  # fmt: skip
 KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-litellm-", "llm_provider-")
 # aiohttp makes these itself.
 HOP_HEADERS = ("host", "content-length", "connection", "accept-encoding", "content-type", "transfer-encoding")

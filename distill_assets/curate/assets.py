@@ -17,7 +17,7 @@ from distill_assets.curate.arbiter import arbiter_identity, ask_arbiter, choose_
 from distill_assets.curate.contamination import find_hits
 from distill_assets.curate.curve import build_curve, draw_curve
 from distill_assets.curate.dataset import render_dataset
-from distill_assets.curate.decontaminate.items import gather_items
+from distill_assets.curate.decontaminate.items import gather_items, list_screened
 from distill_assets.curate.diversity.collapse import find_drops
 from distill_assets.curate.diversity.map import draw_maps, place_samples
 from distill_assets.curate.diversity.table import build_diversity
@@ -33,7 +33,8 @@ from distill_assets.curate.tokens import count_tokens
 from distill_assets.curate.vectors.store import Vectors, plan_reader, read_vectors
 from distill_assets.curate.words import NORMALISER
 from distill_assets.errors import DistillError
-from distill_assets.gates import DATA_VERSION_TAG, asset_key, require_gates
+from distill_assets.gates import DATA_VERSION_TAG, asset_key, input_version, require_gates
+from distill_assets.lineage.record import record_dataset, record_duplicates, record_hits
 from distill_assets.materialization import (
     count_values,
     describe_table,
@@ -44,6 +45,7 @@ from distill_assets.materialization import (
     show_pictures,
 )
 from distill_assets.prompts import Prompt, load_prompt
+from distill_assets.recording import record
 from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace, find_instances, scan_table
 from distill_assets.tables import (
@@ -103,7 +105,8 @@ def _build_findings(folder: RecipeFolder, sources: list[str]) -> list[dg.AssetsD
             "side_by_side": _show_rows(pair_duplicates(marked.frame, samples)),
             "just_below_the_threshold": _show_rows(pair_band(samples, marked.frame, spec.duplicates)),
         }
-        return publish_table(workspace, recipe, DUPLICATES, marked.frame, metadata)
+        result = publish_table(workspace, recipe, DUPLICATES, marked.frame, metadata)
+        return record(context, workspace, result, lambda version: record_duplicates(marked.frame, version, same))
 
     @dg.asset(
         **describe_table(
@@ -140,7 +143,10 @@ def _build_findings(folder: RecipeFolder, sources: list[str]) -> list[dg.AssetsD
             curve = build_curve(hits.near, samples.height, contamination.review_cosine)
             metadata["operating_curve"] = _show_rows(curve, n=40)
             metadata |= show_pictures("plot", draw_curve(curve, contamination.cosine, contamination.review_cosine))
-        return publish_table(workspace, recipe, CONTAMINATION_HITS, hits.frame, metadata)
+        result = publish_table(workspace, recipe, CONTAMINATION_HITS, hits.frame, metadata)
+        screened = list_screened(input_version(context, asset_key(recipe.name, HOLDOUT.name)), items, benchmarks)
+        rules = spec.contamination.identity("benchmarks", "arbiter", "prompt")
+        return record(context, workspace, result, lambda version: record_hits(hits.frame, version, screened, rules))
 
     return [duplicates, contamination_hits]
 
@@ -171,7 +177,7 @@ def _build_marking(recipe: Recipe, sources: list[str]) -> dg.AssetsDefinition:
             "n_topics": marks.frame["topic"].drop_nulls().n_unique(),
             "templates": _show_rows(_count_templates(marks.frame)),
         }
-        return publish_table(workspace, recipe, CURATION_MARKS, marks.frame, metadata)
+        return record(context, workspace, publish_table(workspace, recipe, CURATION_MARKS, marks.frame, metadata))
 
     return curation_marks
 
@@ -196,7 +202,9 @@ def _build_selection(recipe: Recipe, sources: list[str]) -> list[dg.AssetsDefini
         frame = render_dataset(selection.kept, {name: linking.build_index(files[0]) for name, files in instances.items()})
         shares = {f"by_{name}": count_values(frame, name) for name in ("split", "database", "teacher", "strategy", "difficulty")}
         cost = _describe_cost(read_input(context, workspace, recipe, JUDGED_SAMPLES), frame.height)
-        return publish_table(workspace, recipe, TRAINING_DATASET, frame, {"n_dropped": selection.dropped.height, **shares, **cost})
+        shown = {"n_dropped": selection.dropped.height, **shares, **cost}
+        result = publish_table(workspace, recipe, TRAINING_DATASET, frame, shown)
+        return record(context, workspace, result, lambda version: record_dataset(frame, selection.dropped, version, {}))
 
     @dg.asset(
         **describe_table(
@@ -212,7 +220,7 @@ def _build_selection(recipe: Recipe, sources: list[str]) -> list[dg.AssetsDefini
             "funnel": _show_rows(funnel, n=40),
             **show_pictures("plot", draw_funnel(funnel)),
         }
-        return publish_table(workspace, recipe, DROPPED_SAMPLES, selection.dropped, metadata)
+        return record(context, workspace, publish_table(workspace, recipe, DROPPED_SAMPLES, selection.dropped, metadata))
 
     @dg.asset(
         **describe_table(
@@ -236,7 +244,7 @@ def _build_selection(recipe: Recipe, sources: list[str]) -> list[dg.AssetsDefini
             **_describe_diversity(context, workspace, recipe, frame),
             **show_pictures("map", draw_maps(place_samples(samples), fates)),
         }
-        return publish_table(workspace, recipe, CORPUS_DIVERSITY, frame, metadata)
+        return record(context, workspace, publish_table(workspace, recipe, CORPUS_DIVERSITY, frame, metadata))
 
     return [training_dataset, dropped_samples, corpus_diversity]
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from distill_assets import linking
 from distill_assets.call_log import CallTeller
+from distill_assets.checkpoints import report_checkpoint
 from distill_assets.checks import blocking_keys
 from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
 from distill_assets.clients.chat import ChatReply
@@ -21,6 +22,7 @@ from distill_assets.drawing import as_markdown
 from distill_assets.evaluate.answering import answer_items
 from distill_assets.evaluate.facts import count_funnel, count_planted
 from distill_assets.evaluate.figures import draw_figures
+from distill_assets.evaluate.ledger_rows import list_evaluations
 from distill_assets.evaluate.items import Model, build_items, name_answers
 from distill_assets.evaluate.judges import list_judges, summarize_quality
 from distill_assets.evaluate.report import EvalReport, build_report, headline_table
@@ -28,8 +30,10 @@ from distill_assets.evaluate.scoring import score_answers
 from distill_assets.evaluate.teacher import SqlAnswer, key_items, plan_questions, read_replies
 from distill_assets.gates import asset_key, input_version, require_gates
 from distill_assets.identity import hash_text
+from distill_assets.lineage.record import record_evaluations
 from distill_assets.materialization import describe_asset, describe_table, publish_table, read_input
 from distill_assets.prompts import Prompt, load_prompt
+from distill_assets.recording import record
 from distill_assets.resources import GpuResource, read_wall_clock_s
 from distill_assets.storage import Workspace, find_instances, read_table, write_bytes, write_text
 from distill_assets.tables import (
@@ -94,7 +98,14 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
                 asked |= {"n_asked_teacher": counts.sent, "cost_usd_this_run": round(counts.usd, 6)}
                 frames.append(score_answers(keyed, answers, model, dataset, runner, names))
         frame = pl.concat(frames)
-        return publish_table(workspace, recipe, EVAL_RESULTS, frame, {**asked, **_accuracies(frame)})
+        checkpoint_id = input_version(context, asset_key(recipe.name, "student_checkpoint"))
+        versions = {"human": input_version(context, asset_key(recipe.name, HOLDOUT.name)),
+                    "synthetic": input_version(context, asset_key(recipe.name, TRAINING_DATASET.name))}  # fmt: skip
+        evaluations = list_evaluations(frame, checkpoint_id, versions)
+        result = publish_table(workspace, recipe, EVAL_RESULTS, frame, {**asked, **_accuracies(frame)})
+        result = record(context, workspace, result, lambda _: record_evaluations(evaluations, checkpoint_id))
+        report_checkpoint(context, workspace, recipe.name, checkpoint_id)
+        return result
 
     @dg.asset(
         **describe_asset(
@@ -110,7 +121,7 @@ def build_evaluate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         manifest = facts.pop("manifest")
         figures = draw_figures(report.data, manifest["training"]["history"])
         target = _write_report(workspace, recipe.name, facts["versions"]["student_checkpoint"], report, figures)
-        return _publish_report(target, report, figures)
+        return record(context, workspace, _publish_report(target, report, figures))
 
     return [eval_results, eval_report]
 

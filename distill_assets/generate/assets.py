@@ -17,7 +17,17 @@ from distill_assets.clients.wire import KEY_FORMAT
 from distill_assets.config import Recipe, RecipeFolder, read_secret
 from distill_assets.errors import StorageError
 from distill_assets.gates import asset_key, require_gates
-from distill_assets.generate.sampling import Earlier, GenerationRows, SqlSample, count_requests, plan_requests
+from distill_assets.generate.sampling import (
+    Earlier,
+    GenerationRows,
+    Leaving,
+    SqlSample,
+    count_requests,
+    leave_out_teachers,
+    plan_requests,
+)
+from distill_assets.lineage.record import GENERATION_FACTS, record_generations
+from distill_assets.lineage.terms import describe_teachers
 from distill_assets.materialization import (
     UNANSWERED,
     count_values,
@@ -27,6 +37,7 @@ from distill_assets.materialization import (
     read_input,
 )
 from distill_assets.prompts import load_prompt
+from distill_assets.recording import find_withdrawals, record
 from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace, read_table, scan_table, write_side_table, write_table_in_pieces
 from distill_assets.tables import DATABASES, PLANTED_ERRORS, RAW_GENERATIONS, SEED_CORPUS
@@ -38,6 +49,8 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
     """The asset that asks the teachers."""
     recipe, path = folder
     teachers = recipe.list_teachers()
+    terms = describe_teachers(teachers)
+    licences = dict(terms.select("teacher", "licence").iter_rows())
     prompts = {name: load_prompt(path, strategy.prompt) for name, strategy in recipe.generate.list_strategies().items()}
     spec = {
         "teachers": [teacher_identity(teacher) for teacher in teachers],
@@ -49,7 +62,7 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **describe_table(
-            recipe, RAW_GENERATIONS, group="generate", kinds={"openai", "polars"}, deps=["seed_corpus", "databases"],
+            recipe, RAW_GENERATIONS, group="generate", kinds={"openai", "polars"}, deps=["seed_corpus", "databases", "withdrawal_file"],
             step="2", spec=spec,
         ),
         pool="teacher",
@@ -62,7 +75,9 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         seeds = read_input(context, workspace, recipe, SEED_CORPUS)
         cards = dict(read_input(context, workspace, recipe, DATABASES).select("database", "card").iter_rows())
         named = {t.called: (name_teacher(t), name_provider(t)) for t in teachers}
-        rows = GenerationRows(named, _find_earlier(context, workspace, recipe))
+        withdrawn = find_withdrawals(workspace)
+        leaving = Leaving(withdrawn, lambda piece: withdrawn.mark_generations(piece, licences))
+        rows = GenerationRows(named, _find_earlier(context, workspace, recipe), leaving)
         teller = CallTeller(context.log, "generations", count_requests(seeds, recipe.generate))
 
         def take(request: ChatRequest, reply: ChatReply) -> None:
@@ -73,7 +88,10 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         with open_journal(workspace.folder("journal", recipe.name)) as journal:
             warn_of_damage(context, journal.n_damaged)
             desks = open_desks(teachers, SqlSample, read_secret)
-            planned = plan_requests(seeds, cards, prompts, teachers, recipe.generate)
+            planned = leave_out_teachers(
+                plan_requests(seeds, cards, prompts, teachers, recipe.generate), teachers,
+                withdrawn.list_values("teacher"), withdrawn.list_values("licence"),
+            )  # fmt: skip
             cap = Cap(recipe.budget.usd, recipe.budget.tokens)
             batches = Batches(desks, journal, cap, read_wall_clock_s, context.log.info)
             counts = batches.ask(planned, take, teller.tell, rows.settled())
@@ -91,7 +109,7 @@ def build_generate_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             PREVIEWED,
         )
         write_side_table(workspace, recipe.name, PLANTED_ERRORS, rows.build_planted_errors(), version)
-        yield result
+        yield record(context, workspace, result, lambda _: record_generations(_read_facts(workspace, recipe, version), terms))
 
     return [raw_generations]
 
@@ -106,6 +124,11 @@ def _find_earlier(context: dg.AssetExecutionContext, workspace: Workspace, recip
     except StorageError as error:
         context.log.warning(f"earlier rows are read from the journal instead: {error}")
         return None
+
+
+def _read_facts(workspace: Workspace, recipe: Recipe, version: str) -> pl.DataFrame:
+    """Who answered what, without a text."""
+    return scan_table(workspace, recipe.name, RAW_GENERATIONS, version).select(GENERATION_FACTS).collect()
 
 
 def warn_of_damage(context: dg.AssetExecutionContext, n_damaged: int) -> None:

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from distill_assets.clients.chat import ChatReply, ChatRequest
+from distill_assets.clients.endpoints import name_teacher
 from distill_assets.clients.engine import Settled
-from distill_assets.identity import make_id, unit_interval
+from distill_assets.identity import canonical_json, make_id, unit_interval
 from distill_assets.prompts import Prompt, fill
 from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, build_frame
 from distill_assets.teachers import GenerateSpec, StrategySpec, TeacherSpec
@@ -108,15 +109,57 @@ def _draw(teacher: TeacherSpec, planned: Planned) -> float:
     return teacher.weight / -math.log(max(u, 1e-18))
 
 
+def _mark_none(rows: pl.DataFrame) -> pl.Series:
+    return pl.repeat(False, rows.height, eager=True)
+
+
+class Leaving(NamedTuple):
+    """What is withdrawn: the ids of requests that are not asked again, and what marks rows that leave."""
+
+    requests: Container[str] = frozenset()
+    mark: Callable[[pl.DataFrame], pl.Series] = _mark_none
+
+
+class Known(NamedTuple):
+    """The requests that need no asking: their rows are here, or withdrawn."""
+
+    final: frozenset[str]
+    withdrawn: Container[str]
+
+    def __bool__(self) -> bool:
+        """Whether there is any, so that a first run names no request twice."""
+        return bool(self.final) or bool(self.withdrawn)
+
+    def __contains__(self, request_id: object) -> bool:
+        """Whether a request is one of them."""
+        return request_id in self.final or request_id in self.withdrawn
+
+
+def leave_out_teachers(
+    requests: Iterator[ChatRequest], teachers: Sequence[TeacherSpec], names: Container[str], licences: Container[str]
+) -> Iterator[ChatRequest]:
+    """The requests without teachers that are withdrawn, by name or by licence; one that nobody else serves is not asked.
+
+    Others do not take over what was routed to them: that would spend money that nobody planned to spend.
+    """
+    gone = {t.called for t in teachers if name_teacher(t) in names or (t.terms.licence is not None and t.terms.licence in licences)}
+    for request in requests:
+        if request.route[0] not in gone:
+            yield request._replace(route=tuple(name for name in request.route if name not in gone))
+
+
 class GenerationRows:
     """Rows of raw_generations as replies come in: compressed columns, parted by the first character of their id.
 
     So the table is written part after part in the order of its key, and is never in memory as a whole.
     """
 
-    def __init__(self, teachers: Mapping[str, tuple[str, str]], earlier: Earlier | None = None) -> None:
-        """Args: teachers: name -> teacher with version, provider. earlier: rows to take over where planned again."""
-        self._teachers, self._earlier = teachers, earlier
+    def __init__(
+        self, teachers: Mapping[str, tuple[str, str]], earlier: Earlier | None = None, leaving: Leaving | None = None
+    ) -> None:
+        """Args: teachers: name -> teacher with version, provider. earlier: rows to take over where planned again. leaving: what is withdrawn."""
+        self._teachers, self._earlier, self._leaving = teachers, earlier, leaving or Leaving()
+        self._left: set[str] = set()
         self._parts: dict[str, list[bytes]] = {part: [] for part in PARTS}
         self._rows: list[tuple[object, ...]] = []
         self._planted: list[dict[str, object]] = []
@@ -133,8 +176,17 @@ class GenerationRows:
             self._pack()
 
     def settled(self) -> Settled:
-        """The requests whose rows are taken over as they are."""
-        return Settled(self._known, self._taken.append)
+        """The requests whose rows are taken over as they are, and those that are withdrawn."""
+        return Settled(Known(self._known, self._leaving.requests), self._take)
+
+    def _take(self, request_id: str) -> None:
+        if request_id not in self._leaving.requests:
+            self._taken.append(request_id)
+
+    @property
+    def n_left(self) -> int:
+        """Rows that were left out of the pieces because they are withdrawn."""
+        return len(self._left)
 
     def _pack(self) -> None:
         schema = {name: field.dtype for name, field in RAW_GENERATIONS.fields.items()}
@@ -158,11 +210,16 @@ class GenerationRows:
             if self._earlier and self._taken:
                 frames.append(self._earlier.read_rows(part, taken))
             if frames:
-                yield pl.concat(frames).sort("generation_id")
+                yield self._leave_out(pl.concat(frames)).sort("generation_id")
+
+    def _leave_out(self, rows: pl.DataFrame) -> pl.DataFrame:
+        marks = self._leaving.mark(rows)
+        self._left.update(rows.filter(marks)["generation_id"])
+        return rows.filter(~marks)
 
     def build_planted_errors(self) -> pl.DataFrame:
         """What the embedded teacher recorded of its own planted errors, apart from the answers."""
-        frame = build_frame(PLANTED_ERRORS, self._planted)
+        frame = build_frame(PLANTED_ERRORS, [row for row in self._planted if row["generation_id"] not in self._left])
         if not self._taken or self._earlier is None:
             return frame
         taken = self._earlier.read_planted(pl.Series("request_id", self._taken, dtype=pl.String))
@@ -209,6 +266,6 @@ def _describe_reply(planned: Planned, reply: ChatReply, teacher: tuple[str, str]
         reply.request_id, planned.seed_id, planned.sample_ix, planned.strategy, planned.database, planned.prompt_id,
         answer.get("question"), answer.get("reasoning"), answer.get("sql"), reply.trace, reply.trace_field,
         reply.status, reply.error, *teacher, reply.served_model, reply.upstream, reply.system_fingerprint,
-        reply.response_id, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens, reply.reasoning_tokens,
+        canonical_json(reply.headers) if reply.headers else None, reply.response_id, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens, reply.reasoning_tokens,
         reply.n_calls, reply.cost_usd,
     )  # fmt: skip

@@ -12,11 +12,11 @@ from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.clients.endpoints import name_teacher
 from distill_assets.config import Recipe, RecipeFolder, cache_folder
 from distill_assets.errors import DistillError
+from distill_assets.families import Kinship
 from distill_assets.gates import DATA_VERSION_TAG, asset_key, require_gates
 from distill_assets.identity import make_id
 from distill_assets.judge.calibration import calibrate, measure_drift
 from distill_assets.judge.critics.asking import Asking, choose_samples
-from distill_assets.judge.critics.families import Kinship
 from distill_assets.judge.critics.rubric import Rubric, build_answer_model, load_rubric
 from distill_assets.judge.critics.run import (
     CriticRun,
@@ -42,6 +42,8 @@ from distill_assets.judge.verdicts import (
     judge_generations,
 )
 from distill_assets.judging import QualitySpec
+from distill_assets.lineage.record import record_judgments
+from distill_assets.lineage.terms import describe_terms
 from distill_assets.materialization import (
     count_values,
     describe_table,
@@ -52,6 +54,7 @@ from distill_assets.materialization import (
     show_pictures,
 )
 from distill_assets.prompts import Prompt, load_prompt
+from distill_assets.recording import find_withdrawals, record
 from distill_assets.resources import GpuResource
 from distill_assets.reviews.labels import read_labels
 from distill_assets.reviews.measuring import ReviewFigures, keep_current, measure_review, settle_labels
@@ -85,13 +88,15 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **describe_table(
-            recipe, VERDICTS, group=GROUP, kinds={"duckdb", "polars"}, deps=["raw_generations", "databases"], step="2",
+            recipe, VERDICTS, group=GROUP, kinds={"duckdb", "polars"}, deps=["raw_generations", "databases", "withdrawal_file"], step="2",
             spec=_verdict_spec(recipe, rubric, prompt),
         ),
         pool="teacher" if rubric else None,
     )  # fmt: skip
     def verdicts(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
         require_gates(context, blocking_keys(recipe, ["raw_generations"]))
+        critics = [name_judge(critic, rubric) for critic in recipe.judge.critics.judges] if rubric else []
+        find_withdrawals(workspace).check_judges([HEURISTICS, SQL_EXECUTION, STEPS, *critics])
         generations = read_input(context, workspace, recipe, RAW_GENERATIONS)
         databases = read_input(context, workspace, recipe, DATABASES)
         judged, sandbox = _run_layers(context, workspace, recipe, generations, databases)
@@ -102,7 +107,7 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             rows = [*rows, *run.rows]
             shown |= _describe_critics(recipe, run, kin, rubric)
         frame = build_frame(VERDICTS, rows)
-        return publish_table(workspace, recipe, VERDICTS, frame, {**shown, **_describe_verdicts(frame)})
+        return record(context, workspace, publish_table(workspace, recipe, VERDICTS, frame, {**shown, **_describe_verdicts(frame)}))
 
     @dg.asset(
         **describe_table(
@@ -130,7 +135,8 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
             "drift": _show_rows(measure_drift(table, _find_earlier_judges(context, workspace, recipe, table))),
         }
         pictures = draw_calibration(table, labels)
-        return publish_table(workspace, recipe, JUDGE_CALIBRATION, frame, {**shown, **show_pictures("plot", pictures)})
+        shown |= show_pictures("plot", pictures)
+        return record(context, workspace, publish_table(workspace, recipe, JUDGE_CALIBRATION, frame, shown))
 
     return [verdicts, judge_calibration]
 
@@ -162,7 +168,8 @@ def _build_quality(folder: RecipeFolder, spec: QualitySpec) -> dg.AssetsDefiniti
         if scored.problem:
             context.log.warning(scored.problem)
         shown = {"n_read": measured.n_read, "n_labels": len(labels), "problem": scored.problem or "none"}
-        return publish_table(workspace, recipe, QUALITY_SCORES, scored.frame, {**shown, **_describe_quality(scored)})
+        shown |= _describe_quality(scored)
+        return record(context, workspace, publish_table(workspace, recipe, QUALITY_SCORES, scored.frame, shown))
 
     return quality_scores
 
@@ -177,9 +184,8 @@ def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         for problem in found.problems:
             context.log.warning(problem)
         by_reviewer = count_values(found.frame, "reviewer")
-        return publish_table(
-            workspace, recipe, REVIEW_LABELS, found.frame, {"by_reviewer": by_reviewer, "n_damaged_lines": len(found.problems)}
-        )
+        shown = {"by_reviewer": by_reviewer, "n_damaged_lines": len(found.problems)}
+        return record(context, workspace, publish_table(workspace, recipe, REVIEW_LABELS, found.frame, shown))
 
     @dg.asset(
         **describe_table(
@@ -196,7 +202,10 @@ def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         scores = read_input(context, workspace, recipe, QUALITY_SCORES) if quality else None
         frame = settle_samples(generations, table, find_labels(generations, labels, recipe), scores)
         shown = _describe_samples(frame, measure_review(labels, frame))
-        return publish_table(workspace, recipe, JUDGED_SAMPLES, frame, shown)
+        result = publish_table(workspace, recipe, JUDGED_SAMPLES, frame, shown)
+        rubric = _load_critics(folder)[0]
+        terms = describe_terms((name_judge(critic, rubric), critic) for critic in recipe.judge.critics.judges if rubric)
+        return record(context, workspace, result, lambda _: record_judgments(frame, table, terms, scores))
 
     return [review_labels, judged_samples]
 

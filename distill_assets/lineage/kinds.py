@@ -32,6 +32,14 @@ ID, TEXT, TEXTS, COUNT, SMALL = "UUID", "VARCHAR", "VARCHAR[]", "BIGINT", "INTEG
 _GENERATION = Column(ID, "salted generation_id")
 _SNAPSHOT = Column(ID, "salted data version of the dataset")
 _CHECKPOINT = Column(ID, "salted id of the checkpoint")
+_EVENT_SEQ = Column(SMALL, "line of the chain that recorded it")
+_ORIGINS = {
+    "endpoint_id": Column(ID, "endpoint that wrote the rows", nullable=True),
+    "prompt_key": Column(ID, "prompt they were asked with", nullable=True),
+    "panel_id": Column(ID, "judges that settled them", nullable=True),
+    "licence": Column(TEXT, "licence of their seeds", nullable=True),
+    "source": Column(TEXT, "file of their seeds", nullable=True),
+}
 
 _KINDS = (
     Kind(
@@ -116,13 +124,14 @@ _KINDS = (
     Kind(
         "judgment",
         "How a generation was settled.",
-        ("generation_id", "panel_id"),
+        ("generation_id", "panel_id", "event_seq"),
         {
             "generation_id": _GENERATION,
             "panel_id": Column(ID, "judges that settled it"),
             "status": Column(TEXT, "accepted, rejected or unscored"),
             "score": Column("FLOAT", "quality in 0..1", nullable=True),
             "by_people": Column("BOOLEAN", "whether a person's label settled it"),
+            "event_seq": _EVENT_SEQ,
         },
     ),
     Kind(
@@ -158,14 +167,16 @@ _KINDS = (
             "generation_id": _GENERATION,
             "row_digest": Column(ID, "salted hash of the row as it is trained on"),
             "split": Column(TEXT, "train or heldout"),
+            "event_seq": _EVENT_SEQ,
         },
     ),
     Kind(
-        "drop",
-        "How many rows did not make it into a dataset.",
-        ("snapshot_id", "reason"),
+        "dropped",
+        "How many rows did not make it into a dataset, by where they came from.",
+        ("snapshot_id", *_ORIGINS, "reason"),
         {
             "snapshot_id": _SNAPSHOT,
+            **_ORIGINS,
             "reason": Column(TEXT, "why they were dropped"),
             "n_rows": Column(COUNT, "rows"),
         },
@@ -187,15 +198,11 @@ _KINDS = (
     Kind(
         "mix",
         "What a checkpoint was trained on, rolled up, so that a question about shares reads no single row.",
-        ("checkpoint_id", "snapshot_id", "endpoint_id", "prompt_key", "panel_id", "licence", "source"),
+        ("checkpoint_id", "snapshot_id", *_ORIGINS),
         {
             "checkpoint_id": _CHECKPOINT,
             "snapshot_id": _SNAPSHOT,
-            "endpoint_id": Column(ID, "endpoint that wrote the rows", nullable=True),
-            "prompt_key": Column(ID, "prompt they were asked with", nullable=True),
-            "panel_id": Column(ID, "judges that settled them", nullable=True),
-            "licence": Column(TEXT, "licence of their seeds", nullable=True),
-            "source": Column(TEXT, "file of their seeds", nullable=True),
+            **_ORIGINS,
             "n_rows": Column(COUNT, "rows of the dataset"),
             "n_rows_seen": Column(COUNT, "rows that were trained on"),
             "n_tokens": Column(COUNT, "tokens trained on, over all times"),
@@ -238,6 +245,7 @@ EVENTS: dict[str, str] = {
     "evaluation": "a checkpoint was measured",
     "manifest": "a lineage.json was written (checkpoint and sha256)",
     "tombstone": "something was withdrawn (selector and reason)",
+    "tombstone_lifted": "a withdrawal was taken back",
     "erasure": "something was erased, with proof",
     "materialization": "a table was built again without news for the ledger",
 }

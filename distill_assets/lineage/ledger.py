@@ -131,7 +131,8 @@ class Ledger:
 
         Args:
             kind: one of EVENTS. at: when, in ISO 8601. segments: kind of rows -> SELECT with that kind's columns; it may
-                read the views, `frames` by their name, and `salted`. dagster: ids of the run. facts: JSON of the event.
+                read the views, `frames` by their name, `salted`, and the variable `event_seq`, which is this event's place.
+                dagster: ids of the run. facts: JSON of the event.
 
         Returns:
             The event as it stands in the chain; a kind without rows has no segment in it.
@@ -163,6 +164,7 @@ class Ledger:
             with _connect(self.root, before, MEMORY) as (connection, faults):
                 for name, frame in frames.items():
                     connection.register(name, frame.to_arrow())
+                connection.execute(f"set variable event_seq = {before[-1].seq + 1}")
                 drafts = [
                     write_segment(connection, self.root, KINDS[kind], query, faults) for kind, query in sorted(segments.items())
                 ]

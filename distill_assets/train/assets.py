@@ -5,14 +5,19 @@ from typing import Any
 
 import dagster as dg
 
+from distill_assets.checkpoints import describe_lineage, report_checkpoint
 from distill_assets.checks import blocking_keys
 from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.config import RecipeFolder, cache_folder
 from distill_assets.gates import asset_key, input_version, require_gates
+from distill_assets.lineage.record import record_checkpoint
 from distill_assets.materialization import describe_asset, read_input
+from distill_assets.recording import find_root, open_ledger, record
 from distill_assets.resources import GpuResource
 from distill_assets.storage import Workspace, hold_lock
 from distill_assets.tables import TRAINING_DATASET
+from distill_assets.train.exposure import read_exposure
+from distill_assets.train.lineage import describe_training
 from distill_assets.train.plan import STEP_VERSION, is_curriculum, name_checkpoint, plan_training, read_checkpoint, write_plan
 from distill_assets.train.report import describe_checkpoint
 
@@ -50,7 +55,14 @@ def build_train_assets(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
                 spec_file = write_plan(plan, dataset, {"dataset_version": version, "recipe": recipe.name})
                 gpu.run_child(context, "distill_assets.train.child", spec_file)
             manifest = read_checkpoint(target, must_exist=True)
-        return _publish(checkpoint_id, describe_checkpoint(target, manifest, reused))
+        version = input_version(context, asset_key(recipe.name, TRAINING_DATASET.name))
+        exposure = read_exposure(target)
+        facts = describe_training(recipe, base, manifest, exposure)
+        facts["merkle_root"] = find_root(open_ledger(workspace), version)
+        recording = record_checkpoint(exposure, checkpoint_id, version, facts)
+        result = record(context, workspace, _publish(checkpoint_id, describe_checkpoint(target, manifest, reused)), lambda _: recording)
+        lineage = report_checkpoint(context, workspace, recipe.name, checkpoint_id)
+        return result._replace(metadata={**result.metadata, **describe_lineage(lineage, target)})
 
     return [student_checkpoint]
 

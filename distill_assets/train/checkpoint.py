@@ -89,17 +89,23 @@ def verify_checkpoint(folder: Path) -> dict[str, Any]:
 _ADVICE = "Nothing was changed. Move the folder away and materialize student_checkpoint again, or restore it from a copy."
 
 
-def find_last_good(work_dir: Path, say: Callable[[str], None]) -> Path | None:
-    """Return the newest trainer state under `work_dir` that verifies; move damaged ones aside and say so."""
+def find_last_good(work_dir: Path, say: Callable[[str], None], needs: tuple[str, ...] = ()) -> Path | None:
+    """Return the newest trainer state under `work_dir` that verifies; move damaged ones aside and say so.
+
+    Args:
+        needs: files without which a state cannot be resumed from; one that an older version saved may lack them.
+    """
     if not work_dir.exists():
         return None
     states = [(int(match[1]), path) for path in work_dir.iterdir() if (match := _STATE_NAME.match(path.name))]
     for step, path in sorted(states, reverse=True):
         try:
-            verify_checkpoint(path)
+            missing = set(needs) - verify_checkpoint(path)["files"].keys()
+            if missing:
+                raise CheckpointError(f"checkpoint {path}: {name_culprits(sorted(missing))} is not in it")
         except CheckpointError as error:
             aside = move_aside(path)
-            say(f"the state of step {step} is damaged and was moved to {aside.name}: {error}")
+            say(f"the state of step {step} cannot be resumed from and was moved to {aside.name}: {error}")
         else:
             return path
     return None

@@ -49,6 +49,7 @@ def _train_and_publish(spec: ChildSpec, say: Say) -> dict[str, Any]:
     import torch
 
     from distill_assets.train.device import pick_device
+    from distill_assets.train.exposure import EXPOSURE_FILE, read_exposure, write_exposure
     from distill_assets.train.format import encode_rows
     from distill_assets.train.progress import Progress, build_callback
     from distill_assets.train.trainer import build_trainer
@@ -58,22 +59,25 @@ def _train_and_publish(spec: ChildSpec, say: Say) -> dict[str, Any]:
     say(f"device: {device.name} ({device.kind}, {device.dtype}, {spec.threads} threads)")
     rows = pl.read_parquet(spec.rows).select("sample_id", "prompt", "completion").rows(named=True)
     model, tokenizer, saved_dtype = load_start(spec, rows)
-    encoded = encode_rows(rows, tokenizer, spec.train.max_length)
-    if encoded.too_long:
-        say(f"{len(encoded.too_long)} of {len(rows)} rows are longer than {spec.train.max_length} tokens and are left out")
+    encoded = encode_rows(rows, tokenizer, spec.train.max_length, spec.train.long_rows)
+    for culprits, fate in ((encoded.too_long, "left out"), (encoded.truncated, "cut")):
+        if culprits:
+            say(f"{len(culprits)} of {len(rows)} rows are longer than {spec.train.max_length} tokens and are {fate}")
     spec.work_dir.mkdir(parents=True, exist_ok=True)
-    trainer = build_trainer(model, tokenizer, encoded.examples, spec.train, device, spec.work_dir, in_order=spec.in_order)
+    trainer = build_trainer(model, tokenizer, encoded, spec.train, device, spec.work_dir, in_order=spec.in_order)
     progress = Progress(say, encoded.n_tokens)
-    trainer.add_callback(build_callback(progress, {"base_revision": spec.base_model.revision}))
-    state = find_last_good(spec.work_dir, say)
+    trainer.add_callback(build_callback(progress, trainer.exposure, {"base_revision": spec.base_model.revision}))
+    state = find_last_good(spec.work_dir, say, needs=(EXPOSURE_FILE,))
     if state is not None:
         say(f"resuming from {state.name}")
+        trainer.exposure.restore(read_exposure(state))
     trainer.train(resume_from_checkpoint=None if state is None else str(state))
     facts = collect_figures(trainer, progress, encoded, device, spec)
 
     def fill(folder: Path) -> None:
         trainer.model.to(saved_dtype).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        write_exposure(folder, trainer.exposure.to_frame())
 
     manifest = publish_folder(spec.target, fill, {**spec.manifest, "training": facts})
     say(f"published {spec.target.name}, weights {manifest['weights_sha256'][:12]}")
@@ -107,6 +111,7 @@ def load_start(spec: ChildSpec, rows: list[dict[str, str]]) -> tuple[Any, Any, A
 
 def collect_figures(trainer: Any, progress: Any, encoded: Any, device: Any, spec: ChildSpec) -> dict[str, Any]:
     """Put the figures of a finished training together; rates and times are of this process alone."""
+    from distill_assets.train.exposure import summarize_exposure
     from distill_assets.train.progress import measure_process, read_history
 
     state = trainer.state
@@ -114,8 +119,7 @@ def collect_figures(trainer: Any, progress: Any, encoded: Any, device: Any, spec
     return {
         "n_rows": len(encoded.examples),
         "n_rows_too_long": len(encoded.too_long),
-        "n_tokens": encoded.n_tokens * spec.train.epochs,
-        "n_label_tokens": encoded.n_label_tokens * spec.train.epochs,
+        **summarize_exposure(trainer.exposure.to_frame()),
         "n_steps": state.global_step,
         "n_parameters": trainer.model.num_parameters(),
         "n_trained_parameters": trainer.model.num_parameters(only_trainable=True),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distill_assets.train.checkpoint import write_manifest
+from distill_assets.train.exposure import ExposureLog, write_exposure
 
 SECONDS_BETWEEN_LINES = 3.0
 HISTORY_POINTS = 200
@@ -49,8 +50,8 @@ class Progress:
         self.say(f"step {step}/{n_steps}, loss {shown}, {rate:.0f} tokens/s, {left_s:.0f} s left")
 
 
-def build_callback(progress: Progress, facts: dict[str, Any]) -> Any:
-    """Make the trainer's callback: progress lines, and a manifest over each state that it saves."""
+def build_callback(progress: Progress, exposure: ExposureLog, facts: dict[str, Any]) -> Any:
+    """Make the trainer's callback: progress lines, the count of what was seen, and a manifest over each state that it saves."""
     from transformers import TrainerCallback
 
     class TellAndSeal(TrainerCallback):
@@ -59,12 +60,17 @@ def build_callback(progress: Progress, facts: dict[str, Any]) -> Any:
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress.begin(state.global_step)
 
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            exposure.commit(state.global_step)
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if logs and "loss" in logs:
                 progress.step(state.global_step, state.max_steps, state.max_steps / state.num_train_epochs, float(logs["loss"]))
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            write_manifest(Path(args.output_dir) / f"checkpoint-{state.global_step}", {**facts, "step": state.global_step})
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_exposure(folder, exposure.to_frame())
+            write_manifest(folder, {**facts, "step": state.global_step})
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress.wall_s = time.monotonic() - progress.started_s

@@ -1,12 +1,14 @@
 """TRL's SFTTrainer, made fast and repeatable on a CPU.
 
-Belongs here: the loss, the order of the rows, the settings. Does not belong here: files of a checkpoint
-(checkpoint), what is logged where (progress).
+Belongs here: the loss, the order of the lines, the settings. Does not belong here: files of a checkpoint
+(checkpoint), what is logged where (progress), what a line holds (batches), the counting of rows (exposure).
 
-Three things differ from the stock trainer. The loss projects labelled positions only and computes plain
-cross entropy (the stock fused head has no CPU kernel and costs a third of a step). Batches hold rows of
+Four things differ from the stock trainer. The loss projects labelled positions only and computes plain
+cross entropy (the stock fused head has no CPU kernel and costs a third of a step). Batches hold lines of
 like length, in an order that depends on seed and epoch alone, never on the global random state, so that
-a resumed run sees the same rows in the same order. Every default that TRL sets for large models is named.
+a resumed run sees the same rows in the same order. A step of several batches has the gradient of one large
+batch: the mean is over all its labelled tokens, so that a short batch weighs no more than its tokens. Every default
+that TRL sets for large models is named.
 
 Source: trl/trainer/sft_trainer.py, trl/trainer/sft_config.py (1.16); Trainer.train (transformers 5.23).
 """
@@ -18,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from distill_assets.config import TrainSpec
+from distill_assets.train.batches import build_collator, build_lines, check_borders, count_gap, read_states
 from distill_assets.train.device import Device
-from distill_assets.train.format import IGNORED_LABEL
+from distill_assets.train.exposure import ExposureLog
+from distill_assets.train.format import IGNORED_LABEL, EncodedRows
 
 # Batches are cut from windows of this many, sorted by length: enough for little padding, few enough to mix.
 WINDOW_BATCHES = 50
@@ -57,7 +61,7 @@ def freeze_bottom(model: Any, frozen_frac: float) -> int:
 def build_trainer(
     model: Any,
     tokenizer: Any,
-    examples: list[dict[str, Any]],
+    encoded: EncodedRows,
     train: TrainSpec,
     device: Device,
     work_dir: Path,
@@ -66,37 +70,51 @@ def build_trainer(
 ) -> Any:
     """Put model, rows and settings together; `train(resume_from_checkpoint=...)` does the rest.
 
+    The trainer's `exposure` notes what reaches the loss; a callback has to commit it after each step.
+
     Args:
         in_order: each epoch takes the rows as they stand, which is a curriculum; else mixed, in batches of like length.
+
+    Raises:
+        TrainingError: packing, and the model doesn't keep the rows of a line apart.
     """
     import warnings
 
     from datasets import Dataset  # type: ignore[import-untyped]
     from transformers import PrinterCallback
 
+    examples, gap = encoded.examples, count_gap(model.config)
+    lines = build_lines(examples, train.packing, train.max_length, gap, in_order)
+    collate = build_collator(examples, tokenizer.pad_token_id, gap, train.packing)
+    lengths = [sum(examples[place]["length"] for place in line) for line in lines]
     with warnings.catch_warnings():
         # TRL itself passes the name that transformers has deprecated.
         warnings.filterwarnings("ignore", message=".*gradient_checkpointing.*", category=FutureWarning)
         trainer = _trainer_class()(
             model=model,
-            args=_configure(train, device, work_dir, len(examples)),
-            train_dataset=Dataset.from_list(examples),
+            args=_configure(train, device, work_dir, len(lines)),
+            train_dataset=Dataset.from_dict({"places": lines, "length": lengths}),
+            data_collator=collate,
             processing_class=tokenizer,
         )
     trainer.in_order = in_order
+    trainer.exposure = ExposureLog(encoded.sample_ids, encoded.truncated)
+    if train.packing:
+        check_borders(trainer.model, collate, lines)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _configure(train: TrainSpec, device: Device, work_dir: Path, n_rows: int) -> Any:
+def _configure(train: TrainSpec, device: Device, work_dir: Path, n_lines: int) -> Any:
     from trl import SFTConfig
 
-    n_steps = train.epochs * -(-n_rows // train.batch_size)
+    n_batches = -(-n_lines // train.batch_size)
+    n_steps = train.epochs * -(-n_batches // train.accumulation_steps)
     return SFTConfig(
         output_dir=str(work_dir),
         num_train_epochs=train.epochs,
         per_device_train_batch_size=train.batch_size,
-        gradient_accumulation_steps=1,
+        gradient_accumulation_steps=train.accumulation_steps,
         learning_rate=train.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=int(n_steps * train.warmup_frac),
@@ -106,7 +124,8 @@ def _configure(train: TrainSpec, device: Device, work_dir: Path, n_rows: int) ->
         seed=train.seed,
         data_seed=train.seed,
         max_length=train.max_length,
-        packing=False,
+        packing=False,  # done already, see batches
+        remove_unused_columns=False,
         bf16=device.dtype == "bfloat16",
         use_cpu=device.kind == "cpu",
         gradient_checkpointing=False,
@@ -131,8 +150,8 @@ def _trainer_class() -> type:
     from torch.utils.data import Sampler
     from trl import SFTTrainer
 
-    class RowOrder(Sampler):
-        """Row order of an epoch: as they stand, or from seed and epoch alone."""
+    class LineOrder(Sampler):
+        """Order of the lines in an epoch: as they stand, or from seed and epoch alone."""
 
         def __init__(self, lengths: list[int], train_args: Any, in_order: bool) -> None:
             self.lengths, self.train_args, self.in_order, self.epoch = lengths, train_args, in_order, 0
@@ -149,27 +168,36 @@ def _trainer_class() -> type:
             return iter(order_rows(self.lengths, self.train_args.per_device_train_batch_size, self.train_args.seed, self.epoch))
 
     class StudentTrainer(SFTTrainer):
-        """SFTTrainer with plain cross entropy on labelled positions, in a fixed row order."""
+        """SFTTrainer with plain cross entropy on labelled positions, in a fixed order of lines."""
 
         in_order = False
+        exposure: ExposureLog
+        loss_is_scaled_for_ga = True  # compute_loss divides by the tokens of the whole step
 
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
-            """Mean negative log likelihood of the batch's labelled tokens.
+            """This batch's part of the mean negative log likelihood of the step's labelled tokens.
 
-            Rows are padded on the right and attention is causal, so that no mask is needed: what
-            follows a row cannot change it.
+            Args:
+                num_items_in_batch: labelled tokens in all batches of the step.
             """
             labels = inputs["labels"][:, 1:]
             is_labelled = labels != IGNORED_LABEL
             device_type = labels.device.type
             with torch.autocast(device_type, torch.bfloat16, enabled=self.args.bf16):
-                states = model.base_model(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
+                states = read_states(model, inputs)
                 scores = model.get_output_embeddings()(states[:, :-1][is_labelled])
-            return functional.cross_entropy(scores.float(), labels[is_labelled])
+            loss = functional.cross_entropy(scores.float(), labels[is_labelled])
+            self.exposure.note(inputs["rows"], is_labelled)
+            return loss * (is_labelled.sum() / num_items_in_batch)
+
+        def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], int]:
+            """The batches of one step, and how many of their tokens the loss predicts."""
+            batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+            return batches, sum(int((batch["labels"][:, 1:] != IGNORED_LABEL).sum()) for batch in batches)
 
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-            rows: Any = self.train_dataset
-            return RowOrder(list(rows["length"]), self.args, self.in_order)
+            lines: Any = self.train_dataset
+            return LineOrder(list(lines["length"]), self.args, self.in_order)
 
         def create_model_card(self, *_: Any, **__: Any) -> None:
             """Write none: a trainer state is no model."""

@@ -26,8 +26,8 @@ GENERATIONS = """
     from answers where salted(generation_id) not in (select generation_id from generation)
 """
 ROWS = """
-    select salted('{dataset}') as snapshot_id, salted(generation_id) as generation_id, salted('row ' || generation_id) as row_digest, 'train' as split
-    from answers
+    select salted('{dataset}') as snapshot_id, salted(generation_id) as generation_id, salted('row ' || generation_id) as row_digest, 'train' as split,
+           getvariable('event_seq')::integer as event_seq from answers
 """
 
 

@@ -188,17 +188,20 @@ def test_an_error_of_a_query_that_is_not_the_ledgers_passes(ledger: Ledger):
 # --- what is refused leaves the ledger as it was ---
 
 
+ORIGIN = "salted('s') as snapshot_id, null::uuid as endpoint_id, null::uuid as prompt_key, null::uuid as panel_id, 'mit' as licence, 'a' as source"
+
+
 @pytest.mark.parametrize(
     ("kind", "query", "words"),
     [
         ("seed", "select 1 as x", r"seed: seed_id \(expected UUID, got nothing\), recipe"),
-        ("drop", "select salted('s') as snapshot_id, 'r' as reason, 1 as n_rows", r"drop: n_rows \(expected BIGINT, got INTEGER\)"),
-        ("drop", "select salted('s') as snapshot_id, 'r' as reason, 1::bigint as n_rows, 2 as more", r"drop: more \(not expected\)"),
-        ("drop", "select salted('s') as snapshot_id, null::varchar as reason, 1::bigint as n_rows", "drop: reason is null in 1 of 1 rows"),
-        ("drop", "select salted('s') as snapshot_id, 'r' as reason, n as n_rows from range(3) t(n)", r"2 of 3 rows have the key \(snapshot_id, reason\)"),
-        ("drop", "select salted('s') as snapshot_id, 'r' as reason, error('boom')::bigint as n_rows from answers", "rows of 'drop' cannot be gathered: .*boom"),
-        ("drop", "select * from nowhere", "rows of 'drop' cannot be gathered: .*nowhere"),
-        ("drop", "no sql", "rows of 'drop' cannot be gathered"),
+        ("dropped", f"select {ORIGIN}, 'r' as reason, 1 as n_rows", r"dropped: n_rows \(expected BIGINT, got INTEGER\)"),
+        ("dropped", f"select {ORIGIN}, 'r' as reason, 1::bigint as n_rows, 2 as more", r"dropped: more \(not expected\)"),
+        ("dropped", f"select {ORIGIN}, null::varchar as reason, 1::bigint as n_rows", "dropped: reason is null in 1 of 1 rows"),
+        ("dropped", f"select {ORIGIN}, 'r' as reason, n as n_rows from range(3) t(n)", r"2 of 3 rows have the key \(snapshot_id, endpoint_id, .*, reason\)"),
+        ("dropped", f"select {ORIGIN}, 'r' as reason, error('boom')::bigint as n_rows from answers", "rows of 'dropped' cannot be gathered: .*boom"),
+        ("dropped", "select * from nowhere", "rows of 'dropped' cannot be gathered: .*nowhere"),
+        ("dropped", "no sql", "rows of 'dropped' cannot be gathered"),
         ("drops", "select 1", "drops: no such rows in a ledger"),
     ],
 )  # fmt: skip

@@ -79,10 +79,11 @@ def test_the_plan_tells_the_child_and_the_manifest(tmp_path: Path, order: str):
 def test_the_optimizer_gets_the_rows_as_they_stand_in_every_epoch(tmp_path: Path, in_order: bool):
     rows = make_rows(30).rows(named=True)
     tokenizer = train_tokenizer(row["prompt"] + row["completion"] for row in rows)
-    examples = encode_rows(rows, tokenizer, 256).examples
+    encoded = encode_rows(rows, tokenizer, 256)
+    examples = encoded.examples
     train = TrainSpec(epochs=2, batch_size=8)
     trainer = build_trainer(
-        build_tiny_model(tokenizer, 1), tokenizer, examples, train, pick_device(train.dtype), tmp_path, in_order=in_order
+        build_tiny_model(tokenizer, 1), tokenizer, encoded, train, pick_device(train.dtype), tmp_path, in_order=in_order
     )
     loader = trainer.get_train_dataloader()
     for epoch in range(2):

@@ -39,6 +39,20 @@ def gather_items(holdout: pl.DataFrame, benchmarks: pl.DataFrame | None = None) 
     return check_items(pl.concat(parts))
 
 
+def list_screened(holdout_version: str, items: pl.DataFrame, benchmarks: pl.DataFrame | None = None) -> list[dict[str, object]]:
+    """What is protected, for the record: name, version, digest and n_items of each benchmark; the holdout's version is its table's.
+
+    Args:
+        items: as `gather_items` returns them. benchmarks: the benchmark_items table.
+    """
+    counts = dict(items["benchmark"].value_counts().iter_rows())
+    versions = {} if benchmarks is None else {row[0]: row[1:] for row in benchmarks.select("benchmark", "version", "digest").unique().iter_rows()}
+    versions[HOLDOUT_NAME] = (holdout_version, holdout_version)
+    return [
+        {"name": name, "version": versions[name][0], "digest": versions[name][1], "n_items": counts[name]} for name in sorted(counts)
+    ]
+
+
 def check_items(items: pl.DataFrame) -> pl.DataFrame:
     """Refuse items that cannot be protected; return the others sorted.
 

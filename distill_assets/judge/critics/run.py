@@ -33,7 +33,7 @@ from distill_assets.judge.critics.asking import (
     plan_judgements,
 )
 from distill_assets.judge.critics.canaries import make_canaries
-from distill_assets.judge.critics.families import Kinship, find_families, find_kin, name_families
+from distill_assets.families import Kinship, find_families, find_kin, name_families
 from distill_assets.judge.critics.rubric import Rubric, build_choice_model
 from distill_assets.judge.critics.scoring import Scores, list_findings, read_judgement
 from distill_assets.judge.findings import build_row

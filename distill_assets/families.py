@@ -1,7 +1,7 @@
 """Model families: who is too close to whom to judge it.
 
 Belongs here: the table of families, the family of a model's name, and which critics share one with a teacher or the
-student. Does not belong here: what follows from that (assets).
+student. Does not belong here: what follows from that (judge, lineage).
 
 A model tends to prefer its own words and those of its kin (Panickssery et al. 2024, "LLM evaluators recognize and favor
 their own generations"). The table goes by parts of names; a recipe adds to it, and `terms.family` on a teacher or critic

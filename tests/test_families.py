@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distill_assets.judge.critics.families import find_families, find_kin, name_families
+from distill_assets.families import find_families, find_kin, name_families
 from distill_assets.judging import CriticSpec
 
 

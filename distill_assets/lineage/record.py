@@ -1,0 +1,303 @@
+"""From the graph's tables to rows of the ledger.
+
+Belongs here: what of a table is kept for ever, as the SELECTs that the ledger runs under its lock. Does not belong here: writing
+(ledger), when (assets) or reading it back (audits).
+
+No text goes in: rows are named by salted ids. Each SELECT leaves out what the ledger has, so that recording the same table again
+adds nothing. Endpoints are what answered, with the terms that held when it did: other terms make another endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import polars as pl
+
+# Columns of raw_generations that say who answered.
+SERVED = ("teacher", "provider", "served_model", "upstream", "system_fingerprint", "endpoint_headers")
+GENERATION_FACTS = (
+    "generation_id", "request_id", "seed_id", "sample_ix", "strategy", "prompt_id", "generation_status", "prompt_tokens",
+    "completion_tokens", *SERVED,
+)  # fmt: skip
+TERMS = {
+    "teacher": pl.String, "family": pl.String, "base_lineage": pl.List(pl.String), "licence": pl.String, "terms_url": pl.String,
+    "terms_sha256": pl.String, "terms_accepted_on": pl.String,
+}  # fmt: skip
+PEOPLE, REAL = "people", "real"
+
+
+class Recording(NamedTuple):
+    """One event: its kind, SELECTs by segment kind, the frames that they read, and facts of the whole."""
+
+    kind: str
+    segments: dict[str, str]
+    frames: dict[str, pl.DataFrame]
+    facts: dict[str, Any]
+
+
+class Terms(NamedTuple):
+    """What is known of a teacher or critic beside what it says itself; `name` is the one in the tables."""
+
+    name: str
+    family: str | None = None
+    base_lineage: tuple[str, ...] = ()
+    licence: str | None = None
+    terms_url: str | None = None
+    terms_sha256: str | None = None
+    terms_accepted_on: str | None = None
+
+
+_TERMS = "family, base_lineage, licence, terms_url, terms_sha256, terms_accepted_on"
+_ENDPOINT_ID = """salted(concat_ws(chr(31), 'endpoint', {role}, coalesce(provider, ''), requested_model, coalesce(served_model, ''),
+  coalesce(upstream, ''), coalesce(system_fingerprint, ''), coalesce(headers, ''), coalesce(family, ''),
+  coalesce(array_to_string(base_lineage, ','), ''), coalesce(licence, ''), coalesce(terms_url, ''), coalesce(terms_sha256, ''),
+  coalesce(terms_accepted_on, '')))"""
+_ENDPOINT_COLUMNS = (
+    "endpoint_id, role, provider, requested_model, served_model, upstream, system_fingerprint, headers, " + _TERMS
+)
+_PROMPT_KEY = "salted('prompt' || chr(31) || prompt_id || chr(31) || strategy)"
+
+
+def build_terms(terms: Iterable[Terms]) -> pl.DataFrame:
+    """Terms as a frame of TERMS."""
+    rows = [{**item._asdict(), "teacher": item.name, "base_lineage": list(item.base_lineage)} for item in terms]
+    return pl.DataFrame([{name: row[name] for name in TERMS} for row in rows], schema=TERMS, orient="row")
+
+
+def record_seeds(seeds: pl.DataFrame, recipe: str) -> Recording:
+    """Seeds with their source and licence.
+
+    Args:
+        seeds: seed_corpus.
+    """
+    rows = seeds.select("seed_id", "kind", "licence", source="source_file")
+    select = f"""select salted(seed_id) as seed_id, {_quote(recipe)} as recipe, source, kind, licence from seeds_in
+      where salted(seed_id) not in (select seed_id from seed)"""
+    return Recording("seeds", {"seed": select}, {"seeds_in": rows}, {"n_seeds": rows.height})
+
+
+def record_real_samples(samples: pl.DataFrame, recipe: str) -> Recording:
+    """Samples that people wrote, as generations of the endpoint `people`, each its own seed.
+
+    Args:
+        samples: real_samples.
+    """
+    rows = samples.select("sample_id", "licence", source="source_file")
+    endpoint = f"""select {_ENDPOINT_ID.format(role="role")} as endpoint_id, * from (select distinct 'people' as role,
+      null::varchar as provider, 'people' as requested_model, null::varchar as served_model, null::varchar as upstream,
+      null::varchar as system_fingerprint, null::varchar as headers, null::varchar as family, []::varchar[] as base_lineage,
+      licence, null::varchar as terms_url, null::varchar as terms_sha256, null::varchar as terms_accepted_on from real_in)"""
+    new = "real_in where salted(sample_id) not in (select generation_id from generation)"
+    segments = {
+        "endpoint": f"select * from ({endpoint}) where endpoint_id not in (select endpoint_id from endpoint)",
+        "prompt": _select_prompts("(select 'none' as prompt_id, 'real' as strategy from real_in limit 1)"),
+        "seed": f"""select salted(sample_id) as seed_id, {_quote(recipe)} as recipe, source, 'sample' as kind, licence from real_in
+          where salted(sample_id) not in (select seed_id from seed)""",
+        "generation": f"""select salted(sample_id) as generation_id, salted(sample_id) as request_id, e.endpoint_id,
+          salted('prompt' || chr(31) || 'none' || chr(31) || 'real') as prompt_key, 'ok' as status, 0::integer as sample_ix,
+          0::integer as prompt_tokens, 0::integer as completion_tokens
+          from (select * from {new}) r join ({endpoint}) e on e.licence is not distinct from r.licence""",
+        "derivation": f"select salted(sample_id) as child, salted(sample_id) as parent, 'seed' as role from {new}",
+    }
+    return Recording("generations", segments, {"real_in": rows}, {"n_generations": rows.height, "written_by": PEOPLE})
+
+
+def record_generations(generations: pl.DataFrame, terms: pl.DataFrame, derivations: pl.DataFrame | None = None) -> Recording:
+    """Who answered what, from which seeds.
+
+    Args:
+        generations: of raw_generations, its ids, SERVED, prompt, strategy, status, sample_ix and tokens. terms: as build_terms makes it.
+        derivations: child, parent, role where a generation comes from more than its seed; None derives each from its seed alone.
+    """
+    answered = """(select distinct 'teacher' as role, g.provider, g.teacher as requested_model, g.served_model, g.upstream,
+      g.system_fingerprint, g.endpoint_headers as headers, t.family, coalesce(t.base_lineage, []::varchar[]) as base_lineage, t.licence,
+      t.terms_url, t.terms_sha256, t.terms_accepted_on from generations_in g left join terms_in t on t.teacher = g.teacher)"""
+    endpoints = f"(select {_ENDPOINT_ID.format(role='role')} as endpoint_id, * from {answered})"
+    same = " and ".join(
+        f"e.{theirs} is not distinct from g.{ours}"
+        for ours, theirs in zip(SERVED, ("requested_model", "provider", "served_model", "upstream", "system_fingerprint", "headers"), strict=True)
+    )  # fmt: skip
+    new = "(select * from generations_in where salted(generation_id) not in (select generation_id from generation))"
+    edges = (
+        f"select salted(generation_id) as child, salted(seed_id) as parent, 'seed' as role from {new}"
+        if derivations is None
+        else f"select salted(d.child) as child, salted(d.parent) as parent, d.role from derivations_in d semi join {new} g on g.generation_id = d.child"
+    )
+    segments = {
+        "endpoint": f"select {_ENDPOINT_COLUMNS} from {endpoints} where endpoint_id not in (select endpoint_id from endpoint)",
+        "prompt": _select_prompts("generations_in"),
+        "generation": f"""select salted(g.generation_id) as generation_id, salted(g.request_id) as request_id, e.endpoint_id,
+          p.prompt_key, g.generation_status as status, g.sample_ix::integer as sample_ix, g.prompt_tokens::integer as prompt_tokens,
+          g.completion_tokens::integer as completion_tokens
+          from {new} g join {endpoints} e on {same} join (select distinct prompt_id, strategy, {_PROMPT_KEY} as prompt_key
+          from generations_in) p on p.prompt_id = g.prompt_id and p.strategy = g.strategy""",
+        "derivation": edges,
+    }
+    frames = {"generations_in": generations, "terms_in": terms}
+    if derivations is not None:
+        frames["derivations_in"] = derivations
+    return Recording("generations", segments, frames, {"n_generations": generations.height})
+
+
+def _select_prompts(source: str) -> str:
+    return f"""select * from (select distinct {_PROMPT_KEY} as prompt_key, prompt_id, strategy from {source})
+      where prompt_key not in (select prompt_key from prompt)"""
+
+
+def record_judgments(
+    samples: pl.DataFrame, verdicts: pl.DataFrame, terms: pl.DataFrame, quality: pl.DataFrame | None = None
+) -> Recording:
+    """How each sample was settled, and by which judges together; a judgment that changed is recorded anew.
+
+    Args:
+        samples: judged_samples. verdicts: of this build; canaries are left out. terms: of the critics. quality: quality_scores,
+        where the recipe has a learned filter.
+    """
+    counted = verdicts.filter(~pl.col("is_canary") & (pl.col("verdict_status") != "unscored"))
+    judges = [counted.select("generation_id", "layer", "judge")]
+    if quality is not None:
+        scored = quality.filter(pl.col("is_good").is_not_null())
+        judges.append(scored.select("generation_id", layer=pl.lit("filter"), judge="scorer"))
+    panels = (
+        pl.concat(judges).unique()
+        .group_by("generation_id").agg(pl.struct("layer", "judge").sort_by("layer", "judge").alias("judges"))
+    )  # fmt: skip
+    names = panels["judges"].list.eval(
+        pl.concat_str(pl.element().struct.field("layer"), pl.element().struct.field("judge"), separator="\x1e")
+    )
+    panels = panels.with_columns(panel=names.list.join("\x1f")).drop("judges")
+    rows = samples.select("sample_id", "sample_status", "label", score=pl.col("critic_score").cast(pl.Float32)).join(
+        panels, left_on="sample_id", right_on="generation_id", how="left"
+    )
+    rows = rows.with_columns(pl.col("panel").fill_null("\x1e"))
+    members = rows.select("panel").unique().with_columns(member=pl.col("panel").str.split("\x1f")).explode("member")
+    members = members.with_columns(
+        layer=pl.col("member").str.split("\x1e").list.get(0), judge=pl.col("member").str.split("\x1e").list.get(1, null_on_oob=True)
+    ).filter(pl.col("judge") != "")
+    critics = members.filter(pl.col("layer") == "critic")["judge"].unique().sort()
+    endpoint = f"""select {_ENDPOINT_ID.format(role="role")} as endpoint_id, * from (select distinct 'judge' as role,
+      null::varchar as provider, j.judge as requested_model, null::varchar as served_model, null::varchar as upstream,
+      null::varchar as system_fingerprint, null::varchar as headers, t.family, coalesce(t.base_lineage, []::varchar[]) as base_lineage,
+      t.licence, t.terms_url, t.terms_sha256, t.terms_accepted_on from critics_in j left join terms_in t on t.teacher = j.judge)"""
+    segments = {
+        "endpoint": f"select {_ENDPOINT_COLUMNS} from ({endpoint}) where endpoint_id not in (select endpoint_id from endpoint)",
+        "panel": f"""select * from (select salted('panel' || chr(31) || panel) as panel_id, m.judge, m.layer, e.endpoint_id
+          from members_in m left join ({endpoint}) e on e.requested_model = m.judge)
+          where panel_id not in (select panel_id from panel)""",
+        "judgment": """select j.* from (select salted(sample_id) as generation_id, salted('panel' || chr(31) || panel) as panel_id,
+          sample_status as status, score, label is not null as by_people, getvariable('event_seq')::integer as event_seq
+          from judged_in) j
+          anti join judgment k on k.generation_id = j.generation_id and k.panel_id = j.panel_id and k.status = j.status
+          and k.score is not distinct from j.score and k.by_people = j.by_people""",
+    }
+    frames = {
+        "judged_in": rows, "members_in": members.select("panel", "layer", "judge"), "critics_in": pl.DataFrame({"judge": critics}),
+        "terms_in": terms,
+    }  # fmt: skip
+    counts = dict(samples["sample_status"].value_counts().iter_rows())
+    return Recording("verdicts", segments, frames, {"n_samples": samples.height, "by_status": dict(sorted(counts.items()))})
+
+
+def record_duplicates(duplicates: pl.DataFrame, version: str, rules: Mapping[str, Any]) -> Recording:
+    """Who stands for whom; `rules` is the spec that said so."""
+    rows = duplicates.select("sample_id", "duplicate_of", "duplicate_kind").unique()
+    select = f"""select salted(sample_id) as generation_id, salted(duplicate_of) as stands_for, duplicate_kind,
+      salted({_quote(version)}) as run from duplicates_in where salted({_quote(version)}) not in (select run from duplicate)"""
+    return Recording("duplicates", {"duplicate": select}, {"duplicates_in": rows}, {"rules": dict(rules), "n_marks": rows.height})
+
+
+def record_hits(hits: pl.DataFrame, version: str, benchmarks: list[dict[str, Any]], rules: Mapping[str, Any]) -> Recording:
+    """What leaks, and what was looked for: benchmarks with their digests. No hit and this record are the proof of a clean row."""
+    select = f"""select salted(sample_id) as generation_id, benchmark, salted(item_id) as item, rule, action,
+      salted({_quote(version)}) as run from hits_in where salted({_quote(version)}) not in (select run from hit)"""
+    rows = hits.select("sample_id", "benchmark", "item_id", "rule", "action")
+    facts = {"benchmarks": benchmarks, "rules": dict(rules), "n_hits": hits.height}
+    return Recording("decontamination", {"hit": select}, {"hits_in": rows}, facts)
+
+
+def record_dataset(dataset: pl.DataFrame, dropped: pl.DataFrame, version: str, facts: Mapping[str, Any]) -> Recording:
+    """The rows that a student is trained on, each with the digest of what it learns, and how many left for which reason.
+
+    Args:
+        dataset: training_dataset. dropped: dropped_samples. facts: the versions of the tables that it was selected from.
+    """
+    snapshot = f"salted({_quote(version)})"
+    rows = dataset.select("sample_id", "split", text=pl.concat_str("prompt", pl.lit("\x1e"), "completion"))
+    is_new = f"{snapshot} not in (select distinct snapshot_id from snapshot_row)"
+    segments = {
+        "snapshot_row": f"""select {snapshot} as snapshot_id, salted(sample_id) as generation_id, salted(text) as row_digest, split,
+          getvariable('event_seq')::integer as event_seq from dataset_in where {is_new}""",
+        "dropped": f"""select {snapshot} as snapshot_id, {ORIGINS}, r.reason, count(*) as n_rows
+          from (select salted(sample_id) as generation_id, drop_reason as reason from dropped_in) r
+          {_join_origins("getvariable('event_seq')")} where {is_new} group by all""",
+    }
+    frames = {"dataset_in": rows, "dropped_in": dropped.select("sample_id", "drop_reason")}
+    counted = dict(sorted(dropped["drop_reason"].value_counts().iter_rows()))
+    known = {"data_version": version, "n_rows": rows.height, "dropped": counted, "by_split": dict(sorted(rows["split"].value_counts().iter_rows()))}
+    return Recording("dataset", segments, frames, {**known, **facts})
+
+
+# Where a row comes from. One of several sources counts: the one whose id is the smallest; the others stay in the derivations.
+ORIGINS = "g.endpoint_id, g.prompt_key, j.panel_id, s.licence, s.source"
+
+
+def _join_origins(before: str) -> str:
+    """Joins that give a relation r of generation_id its ORIGINS, by what was judged up to an event."""
+    return f"""left join generation g on g.generation_id = r.generation_id
+      left join (select generation_id, arg_max(panel_id, event_seq) as panel_id from judgment
+        where event_seq <= {before} group by generation_id) j on j.generation_id = r.generation_id
+      left join (select child, min(parent) as parent from derivation where role = 'seed' group by child) d on d.child = r.generation_id
+      left join seed s on s.seed_id = d.parent"""
+
+
+def record_checkpoint(exposure: pl.DataFrame | None, checkpoint_id: str, dataset_version: str, facts: Mapping[str, Any]) -> Recording:
+    """What the optimizer saw of each row, and the roll-up that audits read.
+
+    Args:
+        exposure: sample_id, n_times, n_tokens, n_loss_tokens, is_truncated, first_step; None for a checkpoint that nobody counted.
+    """
+    seen = pl.DataFrame(schema=EXPOSURE) if exposure is None else exposure.select(*EXPOSURE).cast(EXPOSURE)
+    checkpoint = f"salted({_quote(checkpoint_id)})"
+    seen_now = "(select salted(sample_id) as generation_id, n_times, n_tokens, n_loss_tokens from exposure_in)"
+    is_new = f"{checkpoint} not in (select distinct checkpoint_id from mix)"
+    segments = {
+        "exposure": f"""select {checkpoint} as checkpoint_id, salted(sample_id) as generation_id, n_times, n_tokens, n_loss_tokens,
+          is_truncated, first_step from exposure_in where n_times > 0 and {is_new}""",
+        "mix": f"""select {checkpoint} as checkpoint_id, * from ({select_mix(f"salted({_quote(dataset_version)})", seen_now)})
+          where {is_new}""",
+    }
+    return Recording("checkpoint", segments, {"exposure_in": seen}, {"checkpoint": checkpoint_id, "data_version": dataset_version, **facts})
+
+
+EXPOSURE = {
+    "sample_id": pl.String, "n_times": pl.Int32, "n_tokens": pl.Int64, "n_loss_tokens": pl.Int64, "is_truncated": pl.Boolean,
+    "first_step": pl.Int32,
+}  # fmt: skip
+
+
+def select_mix(snapshot: str, exposure: str) -> str:
+    """A SELECT of the roll-up of a snapshot's train split: who wrote, asked how, judged by whom, from which source.
+
+    Args:
+        snapshot: an SQL expression. exposure: a relation of generation_id, n_times, n_tokens, n_loss_tokens.
+    """
+    return f"""select {snapshot} as snapshot_id, {ORIGINS},
+      count(*) as n_rows, count(*) filter (coalesce(x.n_times, 0) > 0) as n_rows_seen,
+      coalesce(sum(x.n_tokens), 0)::bigint as n_tokens, coalesce(sum(x.n_loss_tokens), 0)::bigint as n_loss_tokens
+      from (select generation_id from snapshot_row where snapshot_id = {snapshot} and split = 'train') r
+      {_join_origins(f"(select min(event_seq) from snapshot_row where snapshot_id = {snapshot})")}
+      left join {exposure} x on x.generation_id = r.generation_id
+      group by all"""
+
+
+def record_evaluations(evaluations: pl.DataFrame, checkpoint_id: str) -> Recording:
+    """Figures of a checkpoint, each with the benchmark's version and digest."""
+    select = f"""select * from (select salted(evaluation_id) as evaluation_id, salted({_quote(checkpoint_id)}) as checkpoint_id,
+      * exclude (evaluation_id) from evaluations_in) where evaluation_id not in (select evaluation_id from evaluation)"""
+    facts = {"checkpoint": checkpoint_id, "evaluations": evaluations.to_dicts()}
+    return Recording("evaluation", {"evaluation": select}, {"evaluations_in": evaluations}, facts)
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
