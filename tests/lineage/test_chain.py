@@ -76,6 +76,14 @@ def test_every_changed_byte_breaks_the_chain_or_tears_its_last_line():
                 parse_chain(bytes(changed))
 
 
+def test_a_line_put_in_place_of_another_is_seen_by_the_line_after_it():
+    raw, events = build_chain(3)
+    lines = raw.splitlines(keepends=True)
+    lines[1] = build_line(Draft("seeds", "r", None, (), {}, {"n": "forged"}), events[0])
+    with pytest.raises(LineageError, match="broken at line 2: the line does not name the hash of the line before it"):
+        parse_chain(b"".join(lines))
+
+
 def test_the_same_json_in_other_bytes_is_another_line():
     raw, _ = build_chain(1)
     for spaced in (
@@ -173,6 +181,9 @@ def test_a_line_written_but_not_acknowledged_counts_and_is_acknowledged_by_the_n
     events = read_chain(root).events
     (root / "HEAD").write_bytes(build_head(2, events[2].hash))
     assert read_chain(root).events == events
+    with pytest.raises(LineageError, match="rows of 'seed' cannot be gathered"):
+        Ledger(root).record("seeds", "r", None, {"seed": "no sql"}, {}, {}, {})
+    assert read_head(root) == (3, events[3].hash), "before anything is added, so that no two lines are ever unsaid"
     Ledger(root).append("seeds", "r", None, {}, {})
     assert read_head(root) == (4, read_chain(root).events[-1].hash)
 
