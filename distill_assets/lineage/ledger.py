@@ -42,9 +42,9 @@ from distill_assets.lineage.segments import (
     SEGMENTS_FOLDER,
     connect_views,
     drop_drafts,
+    find_fault,
     publish_segment,
     quote_text,
-    translate_faults,
     write_segment,
 )
 from distill_assets.storage import write_bytes
@@ -114,7 +114,7 @@ class Ledger:
             LineageError: the chain is broken; or, from inside the block, a query met a damaged segment or needs the salt.
         """
         events = self.events()
-        with _connect(self.root, events, memory) as connection:
+        with _connect(self.root, events, memory) as (connection, _):
             yield connection
 
     def record(
@@ -131,8 +131,8 @@ class Ledger:
 
         Args:
             kind: one of EVENTS. at: when, in ISO 8601. segments: kind of rows -> SELECT with that kind's columns; it may
-                read the views, `frames` by their name, `salted`, and the variable `event_seq`, which is
-                this event's place. dagster: ids of the run. facts: JSON of the event.
+                read the views, `frames` by their name, `salted`, and the variable `event_seq`, which is this event's place.
+                dagster: ids of the run. facts: JSON of the event.
 
         Returns:
             The event as it stands in the chain; a kind without rows has no segment in it.
@@ -144,6 +144,7 @@ class Ledger:
         _check_names(kind, segments, frames)
         with _hold_lock(self.root):
             before = _mend(self.root, read_chain(self.root))
+            build_line(Draft(kind, recipe, at, (), dagster, facts), before[-1])  # says what is no JSON before any row is written
             drop_drafts(self.root)
             written = self._write_segments(before, segments, frames) if segments else ()
             draft = Draft(kind, recipe, at, written, dagster, facts)
@@ -159,14 +160,19 @@ class Ledger:
     def _write_segments(
         self, before: list[Event], segments: Mapping[str, str], frames: Mapping[str, pl.DataFrame]
     ) -> tuple[SegmentRef, ...]:
-        with _connect(self.root, before, MEMORY) as connection:
-            for name, frame in frames.items():
-                connection.register(name, frame.to_arrow())
-            connection.execute(f"set variable event_seq = {before[-1].seq + 1}")
-            drafts = [write_segment(connection, self.root, KINDS[kind], query) for kind, query in sorted(segments.items())]
-        found = [draft for draft in drafts if draft is not None]
-        for draft, segment in found:
-            publish_segment(self.root, draft, segment)
+        try:
+            with _connect(self.root, before, MEMORY) as (connection, faults):
+                for name, frame in frames.items():
+                    connection.register(name, frame.to_arrow())
+                connection.execute(f"set variable event_seq = {before[-1].seq + 1}")
+                drafts = [
+                    write_segment(connection, self.root, KINDS[kind], query, faults) for kind, query in sorted(segments.items())
+                ]
+            found = [draft for draft in drafts if draft is not None]
+            for draft, segment in found:
+                publish_segment(self.root, draft, segment)
+        finally:
+            drop_drafts(self.root)
         return tuple(segment for _, segment in found)
 
 
@@ -182,14 +188,32 @@ def _check_names(kind: str, segments: Mapping[str, str], frames: Mapping[str, pl
 
 
 def _is_begun(root: Path) -> bool:
-    return (root / CHAIN_FILE).exists() and (root / CHAIN_FILE).stat().st_size > 0
+    """Whether a first line was written, be it gone by now."""
+    if (root / HEAD_FILE).exists():
+        return True
+    try:
+        with (root / CHAIN_FILE).open("rb") as handle:
+            return handle.readline().endswith(b"\n")
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise LineageError(
+            f"{root / CHAIN_FILE} cannot be read: {error.strerror}. Nothing was changed. Fix its permissions."
+        ) from error
 
 
 def _begin(root: Path, at: str | None) -> None:
-    """Write salt and first line; a HEAD beside an empty chain means that it was cut, which reading it will say."""
-    if (root / HEAD_FILE).exists():
-        return
+    """Write salt and first line, unless rows show that there was a chain: beginning anew would forget them."""
+    rows = sorted((root / SEGMENTS_FOLDER).glob("*.parquet"))
+    if rows:
+        raise LineageError(
+            f"{root / CHAIN_FILE} is gone, but {len(rows)} segments of its rows are there. No new ledger was begun. "
+            f"Restore {CHAIN_FILE} and {HEAD_FILE} from a copy; to begin anew, move the folder away."
+        )
+    torn = (root / CHAIN_FILE).read_bytes() if (root / CHAIN_FILE).exists() else b""
     salt = load_salt(root, create=True)
+    if torn:
+        set_torn_aside(root, torn)
     draft = Draft("genesis", None, at, (), {}, {"format": FORMAT, "salt_id": salt_id(salt)})
     line = build_line(draft, None)
     append_line(root, line, parse_line(line[:-1], None))
@@ -221,16 +245,24 @@ def _hold_lock(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _connect(root: Path, events: list[Event], memory: str) -> Iterator[Any]:
+def _connect(root: Path, events: list[Event], memory: str) -> Iterator[tuple[Any, dict[str, str]]]:
+    """A connection with views and macro, and the kinds that have no view with what to say of them."""
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="distill-ledger-") as spill:
         settings: dict[str, Any] = {"memory_limit": memory, "threads": THREADS, "temp_directory": spill}
-        with duckdb.connect(config=settings) as connection, translate_faults(root):
+        with duckdb.connect(config=settings) as connection:
             connection.execute("set autoinstall_known_extensions = false")
-            connect_views(connection, root, [(event.seq, segment) for event in events for segment in event.segments])
+            connection.execute("set python_enable_replacements = false")  # no variable may stand in for a kind without a view
+            faults = connect_views(connection, root, [(event.seq, segment) for event in events for segment in event.segments])
             connection.execute(f"create macro salted(identifier) as {_write_macro(root)}")
-            yield connection
+            try:
+                yield connection, faults
+            except duckdb.Error as error:
+                words = find_fault(root, faults, error)
+                if words is None:
+                    raise
+                raise LineageError(words) from error
 
 
 def _write_macro(root: Path) -> str:

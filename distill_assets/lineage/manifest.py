@@ -33,6 +33,7 @@ def build_manifest(connection: Any, events: Sequence[Event], checkpoint: Event) 
     facts, dataset = checkpoint.facts, find_dataset(events, checkpoint)
     mine = fetch(connection, "select salted(?) as id", [facts["checkpoint"]])[0]["id"]
     teachers = list_teachers(connection, mine, facts["student"])
+    sources = list_groups(connection, mine, ("source", "licence"))
     manifest = {
         "format": FORMAT,
         "checkpoint": describe_checkpoint(checkpoint),
@@ -40,14 +41,14 @@ def build_manifest(connection: Any, events: Sequence[Event], checkpoint: Event) 
         "dataset": _describe_dataset(connection, checkpoint, dataset),
         "exposure": facts["exposure"],
         "teachers": teachers,
-        "sources": list_groups(connection, mine, ("source", "licence")),
+        "sources": sources,
         "prompts": _list_prompts(connection, mine),
         "judges": _list_judges(connection, mine),
         "curation": _describe_curation(events, checkpoint, dataset),
         "decontamination": _describe_decontamination(events, dataset),
         "evaluations": _list_evaluations(connection, mine, _screened(events, dataset)),
         "flow": _list_flow(connection, mine, dataset),
-        "obligations": find_obligations(teachers, describe_checkpoint(checkpoint)["name"]),
+        "obligations": find_obligations(teachers, describe_checkpoint(checkpoint)["name"], sources),
         "tombstones": _list_touching(events, teachers, connection, mine),
         "code": facts["code"],
         "environment": facts["environment"],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -54,7 +55,8 @@ def write_pack(folder: Path, ledger: Ledger, target: Path, with_segments: bool =
         LineageError: a record is missing or the chain is broken; nothing was written.
         StorageError: `target` cannot be written.
     """
-    head = ledger.head()
+    events = ledger.events()
+    head = events[-1]
     raw = (ledger.root / CHAIN_FILE).read_bytes()
     end = sum(len(line) + 1 for line in raw.split(b"\n")[: head.seq + 1])
     files: dict[str, Path | bytes] = {CHAIN_FILE: raw[:end], HEAD_FILE: build_head(head.seq, head.hash)}
@@ -62,7 +64,7 @@ def write_pack(folder: Path, ledger: Ledger, target: Path, with_segments: bool =
     if receipt is not None:
         files[RECEIPT_FILE] = receipt
     if with_segments:
-        names = {segment.file_name for event in ledger.events()[: head.seq + 1] for segment in event.segments}
+        names = {segment.file_name for event in events for segment in event.segments}
         files |= {f"{SEGMENTS_FOLDER}/{name}": ledger.root / SEGMENTS_FOLDER / name for name in names}
     gone = [str(path) for path in files.values() if isinstance(path, Path) and not path.is_file()]
     if gone:
@@ -105,7 +107,7 @@ def verify_pack(zip_file: Path, heads: Iterable[tuple[int, str]] = ()) -> list[F
             return _verify_files(folder, names, heads)
         except LineageError as error:
             return [Finding("error", zip_file.name, str(error))]
-        except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        except (OSError, zipfile.BadZipFile, EOFError, ValueError, ArithmeticError, RuntimeError, struct.error) as error:
             return [Finding("error", zip_file.name, f"the pack cannot be read: {type(error).__name__}: {str(error)[:200]}. {_ASK}")]
 
 

@@ -10,8 +10,9 @@ DuckDB writes and reads a UUID as 16 bytes; its UHUGEINT would silently become a
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from distill_assets.errors import LineageError, StorageError, name_culprits
@@ -31,8 +32,11 @@ def quote_text(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
-def write_segment(connection, root: Path, kind: Kind, query: str) -> tuple[Path, SegmentRef] | None:
+def write_segment(connection, root: Path, kind: Kind, query: str, faults: Mapping[str, str]) -> tuple[Path, SegmentRef] | None:
     """Write the rows of `query` as a draft beside the segments: its path and what it will be called; None when there are no rows.
+
+    Args:
+        faults: what `connect_views` said; an error of the query that comes from there passes as it is.
 
     Raises:
         LineageError: the query fails, or its columns are not the kind's, or a row is null where it may not be, or twice.
@@ -51,11 +55,15 @@ def write_segment(connection, root: Path, kind: Kind, query: str) -> tuple[Path,
         )
         n_rows = _check_rows(connection, kind, draft)
     except duckdb.IOException as error:
-        raise StorageError(
-            f"{draft.parent} cannot be written: {error}. Nothing was recorded. Free disk space, then run again."
-        ) from error
+        if draft.name not in str(error) and find_fault(root, faults, error) is not None:
+            raise
+        raise _cannot_write(draft, error) from error
     except duckdb.Error as error:
-        raise _say_query_failed(kind, error) from error
+        if find_fault(root, faults, error) is not None:
+            raise
+        raise LineageError(
+            f"the rows of '{kind.name}' cannot be gathered: {error}. Nothing was recorded. Fix the query or the frame it reads."
+        ) from error
     if not n_rows:
         draft.unlink()
         return None
@@ -63,17 +71,13 @@ def write_segment(connection, root: Path, kind: Kind, query: str) -> tuple[Path,
         sync_path(draft)
         return draft, SegmentRef(kind.name, hash_file(draft), n_rows, draft.stat().st_size)
     except OSError as error:
-        raise StorageError(
-            f"{draft} cannot be written: {error.strerror}. Nothing was recorded. Free disk space, then run again."
-        ) from error
+        raise _cannot_write(draft, error.strerror) from error
 
 
-def _say_query_failed(kind: Kind, error: Exception) -> LineageError:
-    text = str(error)
-    if LEDGER_FAULT in text:
-        return LineageError(text.split(LEDGER_FAULT, 1)[1])
-    return LineageError(
-        f"the rows of '{kind.name}' cannot be gathered: {text}. Nothing was recorded. Fix the query or the frame it reads."
+def _cannot_write(draft: Path, why: object) -> StorageError:
+    return StorageError(
+        f"{draft} cannot be written: {why}. Nothing was recorded and what was recorded before is safe. "
+        "Free disk space or fix the folder's permissions, then run again."
     )
 
 
@@ -93,7 +97,7 @@ def _check_rows(connection, kind: Kind, draft: Path) -> int:
     """Count the rows that were written; none may lack a value it needs, no two may share a key."""
     needed = [name for name, column in kind.columns.items() if not column.nullable]
     nulls = ", ".join(f"count(*) - count({name})" for name in needed)
-    rows = f"read_parquet({quote_text(draft)})"
+    rows = f"read_parquet({quote_text(draft)}, hive_partitioning = false)"
     [(n_rows, *n_nulls)] = connection.execute(f"select count(*), {nulls} from {rows}").fetchall()
     wrong = [f"{name} is null in {n} of {n_rows} rows" for name, n in zip(needed, n_nulls, strict=True) if n]
     key = ", ".join(kind.key)
@@ -127,18 +131,41 @@ def drop_drafts(root: Path) -> None:
             leftover.unlink()
 
 
-def connect_views(connection, root: Path, segments: Iterable[tuple[int, SegmentRef]]) -> None:
+def connect_views(connection, root: Path, segments: Iterable[tuple[int, SegmentRef]]) -> dict[str, str]:
     """Make one view per kind over `segments`, given as (number of the line that names it, segment).
 
-    A kind with a segment that is gone or cut gets a view that fails when it is read, so that the other kinds stay of use.
+    Returns:
+        Kinds with a segment that is gone or damaged -> what to say of it. They get no view at all, so that no query over them
+        can be answered, whatever a planner makes of it; the other kinds stay of use.
     """
     by_kind: dict[str, list[tuple[int, SegmentRef]]] = {name: [] for name in KINDS}
     for seq, segment in segments:
         if segment.kind in by_kind:
             by_kind[segment.kind].append((seq, segment))
+    faults = {}
     for name, found in by_kind.items():
         fault = next((words for seq, segment in found if (words := find_file_fault(root, seq, segment))), None)
-        connection.execute(f"create view {name} as {_select_rows(KINDS[name], root, [segment for _, segment in found], fault)}")
+        fault = fault or _create_view(connection, KINDS[name], root, [segment for _, segment in found])
+        if fault is not None:
+            faults[name] = fault
+    return faults
+
+
+def _create_view(connection, kind: Kind, root: Path, segments: list[SegmentRef]) -> str | None:
+    import duckdb
+
+    try:
+        connection.execute(f"create view {kind.name} as {_select_rows(kind, root, segments)}")
+    except duckdb.Error as error:
+        return _say_damaged(error)
+    return None
+
+
+def _say_damaged(error: Exception) -> str:
+    return (
+        f"a segment of the ledger is damaged: {error}. Nothing was changed. "
+        "distill lineage verify names the file; restore it from a copy."
+    )
 
 
 def find_file_fault(root: Path, seq: int, segment: SegmentRef) -> str | None:
@@ -154,30 +181,23 @@ def find_file_fault(root: Path, seq: int, segment: SegmentRef) -> str | None:
     return None if n_bytes == segment.n_bytes else f"{file} has {n_bytes} bytes, not {segment.n_bytes}. {advice}"
 
 
-def _select_rows(kind: Kind, root: Path, segments: list[SegmentRef], fault: str | None) -> str:
-    empty = ", ".join(f"null::{column.type} as {name}" for name, column in kind.columns.items())
-    if fault is not None:  # a filter, since a column that nobody asks for would not be computed
-        return f"select {empty} from (select 1) where error({quote_text(LEDGER_FAULT + fault)})::boolean"
+def _select_rows(kind: Kind, root: Path, segments: list[SegmentRef]) -> str:
     if not segments:
-        return f"select {empty} where false"
+        return f"select {', '.join(f'null::{column.type} as {name}' for name, column in kind.columns.items())} where false"
+    # A folder such as `status=ok` on the way to the ledger would otherwise give a column that hides the rows' own.
     files = ", ".join(sorted({quote_text(root / SEGMENTS_FOLDER / segment.file_name) for segment in segments}))
     typed = ", ".join(f"{name}::{column.type} as {name}" for name, column in kind.columns.items())
-    return f"select {typed} from read_parquet([{files}])"
+    return f"select {typed} from read_parquet([{files}], hive_partitioning = false)"
 
 
-@contextmanager
-def translate_faults(root: Path):
-    """Turn what DuckDB says of a segment that is gone or damaged into a LineageError; other errors of a query pass."""
-    import duckdb
+_NO_TABLE = re.compile(r"Table with name (\w+) does not exist")
 
-    try:
-        yield
-    except duckdb.Error as error:
-        text = str(error)
-        if LEDGER_FAULT in text:
-            raise LineageError(text.split(LEDGER_FAULT, 1)[1]) from error
-        if str(root / SEGMENTS_FOLDER) in text:
-            raise LineageError(
-                f"a segment of the ledger is damaged: {text}. Nothing was changed. distill lineage verify names the file; restore it from a copy."
-            ) from error
-        raise
+
+def find_fault(root: Path, faults: Mapping[str, str], error: Exception) -> str | None:
+    """What to say when a query failed since a segment is gone or damaged, or the salt is missing; None for any other error."""
+    text = str(error)
+    if LEDGER_FAULT in text:
+        return text.split(LEDGER_FAULT, 1)[1]
+    if (match := _NO_TABLE.search(text)) and match[1].lower() in faults:
+        return faults[match[1].lower()]
+    return _say_damaged(error) if str(root / SEGMENTS_FOLDER) in text else None

@@ -153,11 +153,12 @@ def verify_checkpoint_folder(folder: Path, ledger: Ledger | None) -> list[Findin
     lineage, raw, found = read_record(folder, LINEAGE_FILE)
     manifest, _, more = read_record(folder, FOLDER_MANIFEST)
     found += more
-    named = {LINEAGE_FILE, FOLDER_MANIFEST}
+    listed = {}
     for name, record in ((FOLDER_MANIFEST, manifest), (LINEAGE_FILE, lineage)):
-        files, more = list_files(name, record)
-        named |= set(files)
-        found += more + [finding for file, entry in files.items() if (finding := _check_file(folder, name, file, entry))]
+        listed[name], more = list_files(name, record)
+        found += more
+    found += _check_files(folder, listed)
+    named = {LINEAGE_FILE, FOLDER_MANIFEST}.union(*listed.values())
     found += _find_strays(folder, named) + compare_records(lineage, manifest)
     if lineage is None:
         return found
@@ -220,17 +221,27 @@ def _is_entry(file: str, entry: object) -> bool:
     return is_inside and isinstance(entry, dict) and is_sha256(entry.get("sha256")) and type(entry.get("bytes")) is int
 
 
-def _check_file(folder: Path, name: str, file: str, entry: Mapping[str, Any]) -> Finding | None:
-    path = folder / file
+def _check_files(folder: Path, listed: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Check files against the lists that name them; each file is read once. `listed`: list -> file -> entry."""
+    found = []
+    for file in sorted({file for files in listed.values() for file in files}):
+        entries = {name: files[file] for name, files in listed.items() if file in files}
+        found += _check_file(folder / file, file, entries)
+    return found
+
+
+def _check_file(path: Path, file: str, entries: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     try:
         n_bytes = path.stat().st_size
-        if n_bytes != entry["bytes"]:
-            return Finding("error", file, f"{path} has {n_bytes} bytes, not {entry['bytes']} as {name} says. {_FROM_COPY}")
-        if hash_file(path) != entry["sha256"]:
-            return Finding("error", file, f"the bytes of {path} were changed since {name} was written. {_FROM_COPY}")
+        sizes = [name for name, entry in entries.items() if entry["bytes"] != n_bytes]
+        sha256 = hash_file(path) if len(sizes) < len(entries) else ""
     except OSError as error:
-        return Finding("error", file, f"{path}, which {name} lists, cannot be read: {error.strerror}. {_FROM_COPY}")
-    return None
+        words = f"{path}, which {' and '.join(entries)} list, cannot be read: {error.strerror}. {_FROM_COPY}"
+        return [Finding("error", file, words)]
+    changed = [name for name, entry in entries.items() if name not in sizes and entry["sha256"] != sha256]
+    words = [f"{path} has {n_bytes} bytes, not {entries[name]['bytes']} as {name} says. {_FROM_COPY}" for name in sizes]
+    words += [f"the bytes of {path} were changed since {name} was written. {_FROM_COPY}" for name in changed]
+    return [Finding("error", file, told) for told in words]
 
 
 def _find_strays(folder: Path, named: set[str]) -> list[Finding]:
