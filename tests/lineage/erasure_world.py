@@ -47,7 +47,7 @@ from distill_assets.tables import (
 )
 
 TEACHERS = ("big:gpt-x", "small:llama-y")
-WORDS = [
+WORDS = (
     "show",
     "list",
     "count",
