@@ -78,7 +78,7 @@ WORDS = (
     "branch",
     "refund",
     "return",
-]
+)
 LICENCES, SOURCES = ("CC-BY-4.0", "Apache-2.0"), ("seeds/a.jsonl", "seeds/b.jsonl")
 AT = "2026-11-22T00:00:00Z"
 

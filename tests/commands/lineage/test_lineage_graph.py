@@ -150,14 +150,8 @@ def test_a_withdrawn_model_turns_old_checkpoints_red_and_is_not_bought_again(wor
     assert set(world.rows(RAW_GENERATIONS)["provider"]) == {"embedded"}
     second = next(folder for folder in world.checkpoints() if folder != first)
     assert world.check("no_withdrawn_teacher", second.name) and not world.check("no_withdrawn_teacher", first.name)
-    lift = world.distill(
-        "lineage",
-        "withdraw",
-        "--lift",
-        json.loads(world.distill("lineage", "log", "--kind", "tombstone", "--json").output)[0]["facts"]["tombstone_id"][:8],
-        "--reason",
-        "was a mistake",
-    )
+    [buried] = json.loads(world.distill("lineage", "log", "--kind", "tombstone", "--json").output)
+    lift = world.distill("lineage", "withdraw", "--lift", buried["facts"]["tombstone_id"][:8], "--reason", "was a mistake")
     assert lift.exit_code == 0, lift.output
     assert world.check("no_withdrawn_teacher", first.name)
     world.run()
