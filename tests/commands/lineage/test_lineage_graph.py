@@ -6,6 +6,7 @@ Real Dagster runs, real training children, a real HTTP endpoint, the real comman
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -74,16 +75,30 @@ class World(NamedTuple):
         return record.evaluation.passed
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A workspace with one checkpoint, made once; tests work on copies of it."""
+    root = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch, serve_endpoint() as endpoint:
+        patch.setenv("PLANTED_KEY", "sk-planted")
+        patch.setenv("DISTILL_HOME", str(root / "home"))
+        patch.delenv("DAGSTER_HOME", raising=False)
+        folder = write_scenario(root / "recipe", samples_per_seed=12, extra=TEACHERS.format(url=endpoint.base_url))
+        built = World(folder, endpoint, Workspace(root / "home"))
+        built.run()
+        yield built
+
+
 @pytest.fixture
-def world(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(built: World, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A copy of the built workspace and its recipe; the endpoint is the same one."""
     monkeypatch.setenv("PLANTED_KEY", "sk-planted")
-    with serve_endpoint() as endpoint:
-        folder = write_scenario(tmp_path / "recipe", samples_per_seed=12, extra=TEACHERS.format(url=endpoint.base_url))
-        yield World(folder, endpoint, Workspace(home))
+    shutil.copytree(built.workspace.root, home)
+    shutil.copytree(built.folder.path, tmp_path / "recipe")
+    return World(load_recipe(tmp_path / "recipe"), built.endpoint, Workspace(home))
 
 
 def test_a_first_run_leaves_a_lineage_that_adds_up(world: World) -> None:
-    world.run()
     [folder] = world.checkpoints()
     lineage = read_manifest(folder)
     assert {file.name for file in folder.iterdir()} >= {"lineage.json", "audit.html", "README.md", "model.safetensors"}
@@ -106,7 +121,6 @@ def test_a_first_run_leaves_a_lineage_that_adds_up(world: World) -> None:
 
 
 def test_an_audit_outlives_rebuilds_wiped_assets_and_deleted_runs(world: World) -> None:
-    world.run()
     [first] = world.checkpoints()
     sealed = read_manifest(first)
     row = world.rows(TRAINING_DATASET)["sample_id"][0]
@@ -135,7 +149,6 @@ def test_an_audit_outlives_rebuilds_wiped_assets_and_deleted_runs(world: World) 
 
 
 def test_a_withdrawn_model_turns_old_checkpoints_red_and_is_not_bought_again(world: World) -> None:
-    world.run()
     [first] = world.checkpoints()
     sent = len(world.endpoint.requests)
     assert world.check("no_withdrawn_teacher", first.name)
@@ -160,7 +173,6 @@ def test_a_withdrawn_model_turns_old_checkpoints_red_and_is_not_bought_again(wor
 
 
 def test_an_erased_seed_is_gone_from_every_file_and_the_receipt_proves_it(world: World) -> None:
-    world.run()
     [first] = world.checkpoints()
     seeds, generations = world.rows(SEED_CORPUS), world.rows(RAW_GENERATIONS)
     seed = (
@@ -226,9 +238,6 @@ def open_journal_cost(world: World) -> float:
 
 
 def test_bad_commands_say_what_to_do_and_change_nothing(world: World) -> None:
-    empty = world.distill("lineage", "show")
-    assert empty.exit_code == 1 and "Traceback" not in empty.output and "distill run" in empty.output
-    world.run("training_dataset")
     chain = (world.workspace.root / "ledger" / "chain.jsonl").read_bytes()
     for words, expected in (
         (("lineage", "taint", "--served", "gpt-typo"), "knows no served"),
@@ -245,4 +254,10 @@ def test_bad_commands_say_what_to_do_and_change_nothing(world: World) -> None:
         assert "Traceback" not in said.output
     assert (world.workspace.root / "ledger" / "chain.jsonl").read_bytes() == chain
     assert list_versions(world.workspace, "choir", TRAINING_DATASET.name)
-    assert load_recipe(world.folder.path)
+
+
+def test_an_empty_workspace_has_no_lineage_and_says_what_to_do(home: Path) -> None:
+    for words in (("show",), ("log",), ("verify",), ("taint", "--served", "x"), ("why",), ("erase", "--seed", "abcd", "--plan")):
+        said = CliRunner().invoke(main, ["lineage", *words])
+        assert said.exit_code == 1 and "Traceback" not in said.output, said.output
+    assert not (home / "ledger").exists()
