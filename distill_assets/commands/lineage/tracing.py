@@ -142,14 +142,30 @@ def _choose(snapshot: Path) -> Iterator[tuple[Any, Any]]:
 
 def _match(snapshot: Path, rows: Sequence[int], output: list[int], least: int) -> Iterator[Match]:
     """The spans that candidate rows really hold."""
-    found = pl.scan_parquet(snapshot).select("sample_id", *FIELDS).with_row_index("row")
-    texts = found.filter(pl.col("row").is_in(list(rows))).collect()
+    texts = _read_rows(snapshot, sorted(rows))
     for field in FIELDS:
         words = hash_words(texts[field])
         hashes, offsets = words.hashes.tolist(), words.offsets.tolist()
         for i, (row, sample_id) in enumerate(texts.select("row", "sample_id").iter_rows()):
             for span in find_spans(output, hashes[offsets[i] : offsets[i + 1]], least):
                 yield Match(span, row, sample_id, field)
+
+
+def _read_rows(snapshot: Path, rows: Sequence[int]) -> pl.DataFrame:
+    """Some rows by their number, in order; only the row groups that hold one are read."""
+    from pyarrow.parquet import ParquetFile
+
+    frames = [pl.DataFrame(schema={"sample_id": pl.String, **dict.fromkeys(FIELDS, pl.String), "row": pl.Int64})]
+    with ParquetFile(snapshot) as file:
+        start = 0
+        for number in range(file.num_row_groups):
+            end = start + file.metadata.row_group(number).num_rows
+            if mine := [row for row in rows if start <= row < end]:
+                group = pl.from_arrow(file.read_row_group(number, columns=["sample_id", *FIELDS]))
+                assert isinstance(group, pl.DataFrame)
+                frames.append(group[[row - start for row in mine]].with_columns(pl.Series("row", mine, dtype=pl.Int64)))
+            start = end
+    return pl.concat(frames, how="vertical_relaxed")
 
 
 def _rank(matches: Sequence[Match]) -> list[tuple[Span, list[Match]]]:

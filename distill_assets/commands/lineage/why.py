@@ -19,6 +19,7 @@ from distill_assets.commands.lineage.selecting import find_row
 from distill_assets.commands.lineage.showing import show_row
 from distill_assets.commands.lineage.tracing import trace_output
 from distill_assets.config import RecipeFolder
+from distill_assets.identity import ID_CHARS
 from distill_assets.lineage.audits import why as past
 from distill_assets.lineage.audits.query import find_checkpoint
 from distill_assets.lineage.audits.story import find_story
@@ -61,7 +62,8 @@ def _find_texts(workspace: Workspace, recipe: str, beginning: str, salt: bytes, 
 def _read_rows(
     workspace: Workspace, recipe: str, table: TableSpec, version: str, key: str, beginning: str
 ) -> Sequence[Mapping[str, Any]]:
-    rows = scan_table(workspace, recipe, table, version).filter(pl.col(key).str.starts_with(beginning))
+    is_it = pl.col(key) == beginning if len(beginning) == ID_CHARS else pl.col(key).str.starts_with(beginning)
+    rows = scan_table(workspace, recipe, table, version).filter(is_it)
     wanted = [name for name in (key, "question", "completion", "sql", "response_id", "database") if name in table.fields]
     return rows.select(wanted).collect().to_dicts()
 
