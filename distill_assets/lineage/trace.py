@@ -23,6 +23,8 @@ GRAM_WORDS = 4
 WINDOW = 5
 # Spans of so many words are always found.
 SURE_WORDS = GRAM_WORDS + WINDOW - 1
+# A shorter span counts only where so few rows hold it: one that many hold is a phrase of the language.
+MAX_COMMON = 20
 # Bits of a stored hash: enough that few rows are looked at in vain, few enough that sorted ones take two or three bytes.
 HASH_BITS = 40
 ROW_GROUP_ROWS = 20_480

@@ -65,7 +65,7 @@ def prove_checkpoint(folder: RecipeFolder, checkpoint: str, is_trained: bool, sa
         rows = {"is_same": False} if frame is None else _compare_rows(ledger, event, frame)
         drifts += [{"where": "dataset", "words": words} for words in rows.pop("words", [])]
         weights = None
-        if is_trained and frame is not None and not drifts:
+        if is_trained and frame is not None and rows["is_same"]:
             target = checkpoint_folder(workspace, str(event.recipe), event.facts["checkpoint"])
             weights, more = _retrain(folder, event, frame, scratch, target, say)
             drifts += more
@@ -175,8 +175,11 @@ def show_proof(data: Mapping[str, Any]) -> str:
         counts = f"{weights['n_files_same']} of {weights['n_files']} files the same"
         lines.append(f"  {'✓' if weights['is_same'] else '✗'} weights {sums} ({counts})")
     if data["first_difference"]:
-        lines += ["first difference", f"  {_say_drift(data['first_difference'])}", "all differences"]
-        lines += [f"  {_say_drift(drift)}" for drift in data["drifts"]]
+        others = [drift for drift in data["drifts"] if drift is not data["first_difference"]]
+        lines += ["first difference", f"  {_say_drift(data['first_difference'])}", *(["others"] if others else [])]
+        lines += [f"  {_say_drift(drift)}" for drift in others]
+    if rows["is_same"] is False:
+        lines.append("not trained again: the rows are not the same")
     if data["drifts"] or data["circumstances"]:
         lines.append("otherwise than then" + ("" if data["circumstances"] else ": nothing that is recorded"))
         lines += [f"  {plain(c['what'])}: {plain(c['then'])} -> {plain(c['now'])}" for c in data["circumstances"]]

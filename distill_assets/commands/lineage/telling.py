@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distill_assets.commands.lineage.showing import plain
+from distill_assets.lineage.trace import MAX_COMMON, SURE_WORDS
 
 MAX_TEXT = 400
 NOT_CAUSAL = "lexical, not causal: the same words stand there; that is no proof that the model learned them from there"
@@ -148,6 +149,11 @@ def tell_trace(found: Mapping[str, Any]) -> str:
         f"{plain(found['checkpoint'])}   {found['n_words']:,} words, spans of {found['least_words']} or more, "
         f"{found['n_compared']:,} of {found['n_candidates']:,} rows with words in common compared"
         + ("; only the beginning of the output was traced" if found["is_cut"] else ""),
+        *(
+            [f"  of spans below {SURE_WORDS} words, only what at most {MAX_COMMON} rows hold"]
+            if found["least_words"] < SURE_WORDS
+            else []
+        ),
         f"  {NOT_CAUSAL}",
     ]
     for span in found["spans"]:

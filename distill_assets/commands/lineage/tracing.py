@@ -27,6 +27,7 @@ from distill_assets.lineage.chain import Event
 from distill_assets.lineage.ids import salted
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.trace import (
+    MAX_COMMON,
     MAX_WORDS,
     RULE,
     SURE_WORDS,
@@ -47,8 +48,6 @@ FIELDS = ("question", "sql")
 BATCH_ROWS = 20_000
 # Rows whose words are compared one by one, and what is shown of them.
 MAX_CANDIDATES, MAX_SPANS, MAX_ROWS = 400, 12, 5
-# A span that is shorter than SURE_WORDS counts only where so few rows hold it: a shorter one that many hold is a phrase of the language.
-MAX_COMMON = 20
 
 
 class Match(NamedTuple):
