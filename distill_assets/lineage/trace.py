@@ -29,7 +29,7 @@ MAX_COMMON = 20
 HASH_BITS = 40
 ROW_GROUP_ROWS = 20_480
 # An output that is longer is traced by its beginning.
-MAX_WORDS = 20_000
+MAX_WORDS = 4_000
 RULE = f"winnow@1 {GRAM_WORDS} {WINDOW} {HASH_BITS}"
 
 

@@ -178,8 +178,10 @@ def show_proof(data: Mapping[str, Any]) -> str:
         others = [drift for drift in data["drifts"] if drift is not data["first_difference"]]
         lines += ["first difference", f"  {_say_drift(data['first_difference'])}", *(["others"] if others else [])]
         lines += [f"  {_say_drift(drift)}" for drift in others]
-    if rows["is_same"] is False:
-        lines.append("not trained again: the rows are not the same")
+    if not rows["is_same"]:
+        lines.append(
+            f"not trained again: {'the rows are not the same' if 'merkle_root' in rows else 'there are no rows to train on'}"
+        )
     if data["drifts"] or data["circumstances"]:
         lines.append("otherwise than then" + ("" if data["circumstances"] else ": nothing that is recorded"))
         lines += [f"  {plain(c['what'])}: {plain(c['then'])} -> {plain(c['now'])}" for c in data["circumstances"]]

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from distill_assets.checkpoints import checkpoint_folder
 from distill_assets.commands.lineage.audit import open_own
 from distill_assets.curate.words import NORMALISER, hash_words, normalise
 from distill_assets.errors import LineageError
@@ -88,7 +87,6 @@ def trace_output(checkpoint: str | None, text: str) -> dict[str, Any]:
     return {
         "checkpoint": f"{event.recipe}@{event.facts['checkpoint'][:12]}",
         "data_version": event.facts["data_version"],
-        "folder": str(checkpoint_folder(workspace, str(event.recipe), event.facts["checkpoint"])),
         "n_words": len(words),
         "least_words": least,
         "is_cut": len(words) == MAX_WORDS,

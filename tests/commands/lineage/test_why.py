@@ -74,6 +74,34 @@ def test_what_was_withdrawn_since_is_part_of_the_story(world: World, lineage: As
     assert "it lied" in told and "TOUCHES IT" in told
 
 
+def test_a_row_is_told_back_over_the_rows_it_came_from_to_their_seed(world: World, lineage: Ask) -> None:
+    first, second, third = read_dataset(world)["sample_id"][:3]
+    edges = ", ".join(
+        f"(salted('{child}'), salted('{parent}'), 'evolved_from')" for child, parent in ((third, second), (second, first))
+    )
+    select = f"select child, parent, role from (values {edges}) as t(child, parent, role)"
+    world.ledger.record("generations", world.folder.recipe.name, None, {"derivation": select}, {}, {}, {})
+    past = ask(lineage, "--recipe", str(world.folder.path), "--row", third)["parents"]
+    salt = world.ledger.salt()
+    assert [(p["parent"], p["depth"]) for p in past if p["role"] == "evolved_from"] == [
+        (salted(salt, second), 1),
+        (salted(salt, first), 2),
+    ]
+    assert all(p["teacher"] for p in past if p["role"] == "evolved_from")
+    assert max(p["depth"] for p in past if p["source"] == "seeds/seeds.jsonl") <= 3
+
+
+def test_checkpoints_that_it_starts_from_are_part_of_the_story_over_several_steps(world: World, lineage: Ask) -> None:
+    first = world.checkpoint
+    for name, parent in (("b" * 32, first.facts["checkpoint"]), ("c" * 32, "b" * 32)):
+        facts = {**first.facts, "checkpoint": name, "student": {**first.facts["student"], "parent_checkpoint": parent}}
+        world.ledger.append("checkpoint", first.recipe, "2026-01-01T00:00:00Z", facts, {"run_id": "r"})
+    found = ask(lineage, "cccc")["ancestors"]
+    assert [item["checkpoint"].split("@")[1] for item in found] == ["b" * 12, first.facts["checkpoint"][:12]]
+    told = lineage("why", "cccc").stdout
+    assert "initialised from" in told and "by way of choir@bbbbbbbbbbbb" in told
+
+
 def test_an_output_copied_from_a_row_leads_to_that_row_its_teacher_and_seed(world: World, lineage: Ask) -> None:
     longest = read_dataset(world).sort(pl.col("sql").str.len_chars(), "sample_id").row(-1, named=True)
     found = ask(lineage, "--output", longest["sql"])
@@ -92,6 +120,18 @@ def test_a_span_among_other_words_is_found_and_random_words_are_not(world: World
     assert row["sample_id"] in {holder["sample_id"] for holder in span["rows"]}
     assert ask(lineage, "--output", f"{NOISE} {NOISE[::-1]}")["spans"] == []
     assert "no row that it was trained on" in lineage("why", "--output", NOISE).stdout
+
+
+def test_the_span_that_the_fewest_rows_hold_comes_first(world: World, lineage: Ask) -> None:
+    rows = read_dataset(world)
+    text = " . ".join(rows["question"].head(6))
+    counts = [span["n_rows"] for span in ask(lineage, "--output", text)["spans"]]
+    assert len(counts) > 1 and counts == sorted(counts)
+
+
+def test_an_output_that_repeats_itself_without_end_is_answered(world: World, lineage: Ask) -> None:
+    found = ask(lineage, "--output", "select count " * 30_000)
+    assert found["is_cut"] and "beginning of the output" in lineage("why", "--output", "select count " * 30_000).stdout
 
 
 def test_rows_that_were_held_out_are_not_traced_to(world: World, lineage: Ask) -> None:
