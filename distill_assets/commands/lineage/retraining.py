@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import ValidationError
 
 from distill_assets.clients.base_model import resolve_base_model
 from distill_assets.config import Recipe, TrainSpec, cache_folder
 from distill_assets.errors import LineageError, TrainingError
+from distill_assets.identity import hash_file
 from distill_assets.lineage.chain import Event
 from distill_assets.processes import constructed_environment
 from distill_assets.storage import Workspace
@@ -35,7 +37,7 @@ def retrain(recipe: Recipe, event: Event, dataset: pl.DataFrame, scratch: Worksp
         TrainingError: the child failed.
     """
     facts = event.facts
-    train = TrainSpec.model_validate(facts["config"]["train"])
+    train = _read_settings(facts["config"]["train"])
     base = resolve_base_model(recipe.student.base_model, cache_folder())
     if base.revision != facts["student"]["base_revision"]:
         raise LineageError(
@@ -55,6 +57,15 @@ def retrain(recipe: Recipe, event: Event, dataset: pl.DataFrame, scratch: Worksp
     _run_child(spec_file, {**OFFLINE, **({"CUDA_VISIBLE_DEVICES": ""} if is_cpu else {})})
     read_checkpoint(plan.target, must_exist=True)
     return plan.target
+
+
+def _read_settings(recorded: object) -> TrainSpec:
+    try:
+        return TrainSpec.model_validate(recorded)
+    except ValidationError as error:
+        raise LineageError(
+            f"the recorded training settings are none that this version knows: {error.errors()[0]['msg']}"
+        ) from error
 
 
 def _run_child(spec_file: Path, extra: dict[str, str]) -> None:
@@ -99,8 +110,6 @@ def compare_weights(event: Event, built: Path, kept: Path) -> tuple[dict[str, An
 
 def _compare_kept(recorded: dict[str, str], found: dict[str, str], kept: Path, built: Path) -> list[dict[str, Any]]:
     """Files in the workspace that are not the recorded ones although those could be built again."""
-    from distill_assets.identity import hash_file
-
     drifts = []
     for name, digest in sorted(recorded.items()):
         if (kept / name).is_file() and hash_file(kept / name) != digest and found.get(name) == digest:
