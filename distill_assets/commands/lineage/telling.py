@@ -157,8 +157,10 @@ def tell_trace(found: Mapping[str, Any]) -> str:
         f"  {NOT_CAUSAL}",
     ]
     for span in found["spans"]:
-        n = span["n_rows"]
-        lines.append(f"  words {span['start'] + 1} to {span['start'] + span['n_words']}, in {n:,} row{'s' if n != 1 else ''}:")
+        n, at_least = span["n_rows"], "" if span["is_exact"] else "at least "
+        lines.append(
+            f"  words {span['start'] + 1} to {span['start'] + span['n_words']}, in {at_least}{n:,} row{'s' if n != 1 else ''}:"
+        )
         lines.append(f"    “{plain(span['words'], MAX_TEXT)}”")
         lines += [_tell_holder(row) for row in span["rows"]]
         if n > len(span["rows"]):

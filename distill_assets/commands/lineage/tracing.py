@@ -63,7 +63,7 @@ def trace_output(checkpoint: str | None, text: str) -> dict[str, Any]:
 
     Returns:
         checkpoint, data_version, n_words, least_words, is_cut, n_candidates, n_compared, spans: the rarest first, each with its words,
-        place, n_rows (of those compared) and some of the rows with teacher, seeds, judges and how often they were trained on.
+        place, n_rows (is_exact: not more hold it) and some of the rows with teacher, seeds, judges and how often they were trained on.
 
     Raises:
         LineageError: the output has too few words, or the texts of the dataset are gone.
@@ -93,7 +93,11 @@ def trace_output(checkpoint: str | None, text: str) -> dict[str, Any]:
         "n_candidates": candidates.n_rows,
         "n_compared": len(candidates.rows),
         "is_causal": False,
-        "spans": _describe(ledger, events, event, spans, words),
+        "spans": [
+            # A shorter span has an n-gram in the index of most rows that hold it, not of all.
+            {**span, "is_exact": span["n_words"] >= SURE_WORDS and candidates.n_rows == len(candidates.rows)}
+            for span in _describe(ledger, events, event, spans, words)
+        ],
     }
 
 

@@ -110,6 +110,8 @@ def test_an_output_copied_from_a_row_leads_to_that_row_its_teacher_and_seed(worl
     assert row["teacher"]["served_model"] and row["seeds"][0]["source"] == "seeds/seeds.jsonl"
     assert row["seeds"][0]["seed_id"] == salted(world.ledger.salt(), longest["seed_id"])
     assert row["judges"] and row["n_times"] == 1
+    holding = read_dataset(world).filter(pl.col("sql") == longest["sql"])["sample_id"]
+    assert found["spans"][0]["is_exact"] and found["spans"][0]["n_rows"] == holding.len()
     assert found["is_causal"] is False and "not causal" in lineage("why", "--output", longest["sql"]).stdout
 
 
