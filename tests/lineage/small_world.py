@@ -111,7 +111,7 @@ class Told:
         told = [{"name": name, "version": digest, "digest": digest, "n_items": 3} for name, digest in benchmarks]
         return self.write(record_hits(hits, version, told, {}), "contamination_hits", version)
 
-    def dataset(self, version: str, rows: Mapping[str, str] | Sequence[str], dropped: Mapping[str, str] = {}) -> Event:  # noqa: B006
+    def dataset(self, version: str, rows: Mapping[str, str] | Sequence[str], dropped: Mapping[str, str] = {}) -> Event:
         """Args: rows: sample_id -> split, or ids that are all trained on. dropped: sample_id -> reason."""
         splits = dict(rows) if isinstance(rows, Mapping) else dict.fromkeys(rows, "train")
         types = dict.fromkeys(("sample_id", "split", "prompt", "completion"), pl.String)
@@ -128,7 +128,8 @@ class Told:
         return self.write(record_checkpoint(frame, checkpoint_id, version, make_facts(checkpoint_id, seen, student)))
 
     def evaluate(self, checkpoint_id: str, *rows: Mapping[str, object]) -> Event:
-        frame = pl.DataFrame([{**EVALUATION, **row} for row in rows], schema_overrides={"n": pl.Int64, "value": pl.Float64})
+        types = {name: pl.Int64 if name == "n" else pl.Float64 if name in ("value", "low", "high") else pl.String for name in EVALUATION}
+        frame = pl.DataFrame([{**EVALUATION, **row} for row in rows], schema=types)
         return self.write(record_evaluations(frame, checkpoint_id))
 
     def bury(self, selector: Selector, reason: str = "asked to") -> str:
@@ -184,7 +185,9 @@ def see(*ids: str) -> dict[str, Seen]:
     return dict.fromkeys(ids, Seen())
 
 
-def tell_checkpoint(told: Told, checkpoint_id: str, teacher: Mapping[str, Any] | None = None, terms: Sequence[Terms] = (), **student: object) -> None:  # fmt: skip
+def tell_checkpoint(
+    told: Told, checkpoint_id: str, teacher: Mapping[str, Any] | None = None, terms: Sequence[Terms] = (), **student: object
+) -> None:
     """A checkpoint with a dataset of its own: two rows, written by `teacher`."""
     ids = [f"{checkpoint_id}-1", f"{checkpoint_id}-2"]
     told.seeds({"s1": ("seeds/a.jsonl", "CC-BY-4.0")})

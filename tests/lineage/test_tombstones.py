@@ -131,7 +131,7 @@ def test_what_was_derived_from_a_row_is_touched_with_it(tmp_path: Path) -> None:
     rows = [{"generation_id": "g1"}, *({"generation_id": i, **small} for i in ("g2", "g3", "g4", "g5"))]
     own = [("g1", "s1", "seed"), *((i, "s2", "seed") for i in ("g2", "g3", "g4", "g5"))]
     told.generations(rows, edges=[*own, ("g2", "g1", "evolved_from"), ("g3", "g2", "few_shot"), ("g4", "s1", "few_shot")])
-    told.judge({i: "accepted" for i in ("g2", "g3", "g4", "g5")})
+    told.judge(dict.fromkeys(("g2", "g3", "g4", "g5"), "accepted"))
     told.dataset("d", ["g2", "g3", "g4", "g5"])
     told.checkpoint("c1", "d", see("g2", "g3", "g4", "g5"))
     salt = told.ledger.salt()

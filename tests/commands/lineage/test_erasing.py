@@ -29,11 +29,11 @@ from distill_assets.commands.run import run_recipe
 from distill_assets.commands.tables import find_versions
 from distill_assets.config import RecipeFolder, load_recipe
 from distill_assets.lineage.receipts import verify_receipt
-from distill_assets.storage import Workspace, hold_lock, read_table
-from distill_assets.tables import RAW_GENERATIONS, REVIEW_LABELS, SEED_CORPUS, TRAINING_DATASET, VERDICTS, TableSpec
+from distill_assets.storage import Workspace, read_table
+from distill_assets.tables import RAW_GENERATIONS, SEED_CORPUS, TRAINING_DATASET, TableSpec
 from tests.commands.lineage.test_lineage_graph import TEACHERS, find_text
-from tests.endpoint import Endpoint, grade, serve_endpoint
-from tests.scenario import SEEDS, write_jsonl, write_scenario
+from tests.endpoint import Endpoint, serve_endpoint
+from tests.scenario import SEEDS, write_scenario
 
 ROOT = Path(__file__).resolve().parents[3]
 CURATED = "training_dataset"
