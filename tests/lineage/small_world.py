@@ -128,7 +128,9 @@ class Told:
         return self.write(record_checkpoint(frame, checkpoint_id, version, make_facts(checkpoint_id, seen, student)))
 
     def evaluate(self, checkpoint_id: str, *rows: Mapping[str, object]) -> Event:
-        types = {name: pl.Int64 if name == "n" else pl.Float64 if name in ("value", "low", "high") else pl.String for name in EVALUATION}
+        types = {
+            name: pl.Int64 if name == "n" else pl.Float64 if name in ("value", "low", "high") else pl.String for name in EVALUATION
+        }
         frame = pl.DataFrame([{**EVALUATION, **row} for row in rows], schema=types)
         return self.write(record_evaluations(frame, checkpoint_id))
 
