@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from distill_assets.gates import DATA_VERSION_TAG, asset_key
 from distill_assets.lineage.audits.query import list_checkpoints
@@ -112,7 +113,8 @@ def show_checkpoint(
     """Seal a checkpoint and show its lineage as a materialization of its partition; return it."""
     ledger, folder = open_ledger(workspace), checkpoint_folder(workspace, recipe, checkpoint_id)
     manifest = seal_checkpoint(ledger, folder, checkpoint_id, read_now(), {"run_id": context.run_id})
-    context.log_event(
+    # Not an event of this run: it has to be stored before the checks' answers can name it.
+    context.instance.report_runless_asset_event(
         dg.AssetMaterialization(
             asset_key(recipe, CHECKPOINTS),
             partition=checkpoint_id,
@@ -156,8 +158,10 @@ def report_answers(
 ) -> None:
     """Tell Dagster what holds of a checkpoint today.
 
-    By events of a run, since Dagster 1.13 keeps only one evaluation of a partition that belongs to no run.
+    By events of a run, since Dagster 1.13 keeps only one evaluation of a partition that belongs to no run. They name the partition's
+    last materialization; without it the UI counts the partition as never checked.
     """
+    target = _find_target(context.instance, recipe, checkpoint_id)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         for answer in answers:
@@ -167,10 +171,25 @@ def report_answers(
                     check_name=answer.name,
                     passed=answer.passed,
                     partition=checkpoint_id,
+                    target_materialization_data=target,
                     description=_say(answer),
                     metadata={"checkpoint": checkpoint_id, "words": answer.words or "holds"},
                 )
             )
+
+
+def _find_target(
+    instance: dg.DagsterInstance, recipe: str, checkpoint_id: str
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    wanted = dg.AssetRecordsFilter(asset_key(recipe, CHECKPOINTS), asset_partitions=[checkpoint_id])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    return (
+        AssetCheckEvaluationTargetMaterializationData(
+            storage_id=records[0].storage_id, run_id=records[0].run_id, timestamp=records[0].timestamp
+        )
+        if records
+        else None
+    )
 
 
 def _say(answer: Answer) -> str:
