@@ -166,7 +166,7 @@ SOURCES, LICENCES = ("a", "b"), ("MIT", "CC0-1.0")
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_sum_is_that_of_a_plain_count(number: int) -> None:
     draw = random.Random(number)
     with tempfile.TemporaryDirectory() as folder:

@@ -210,7 +210,8 @@ def show_diff(diff: Mapping[str, Any]) -> str:
     for item in diff["figures"]:
         first, second = ("-" if value is None else f"{value:.3f}" for value in item["value"])
         lines.append(
-            f"measured  {plain(item['model_role'])} {plain(item['benchmark'])} {plain(item['metric'])}: {first} -> {second}"
+            f"measured  {plain(item['model_role'])} {plain(item['benchmark'])}@{plain(item['version'], 12)} {plain(item['metric'])}: "
+            f"{first} -> {second}"
         )
     for part, changed in diff["fields"].items():
         lines += [f"{part:<9} {plain(name)}: {plain(first)} -> {plain(second)}" for name, (first, second) in changed.items()]

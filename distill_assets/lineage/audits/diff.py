@@ -76,10 +76,11 @@ def _compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, l
 
 
 def _compare_figures(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
-    key = ("benchmark", "model_role", "metric")
+    # Figures on other items are other figures.
+    key = ("benchmark", "version", "source", "model_role", "metric")
     by_key = [{tuple(item[name] for name in key): item for item in side["evaluations"]} for side in (first, second)]
     changed = []
-    for names in sorted({*by_key[0], *by_key[1]}):
+    for names in sorted({*by_key[0], *by_key[1]}, key=str):
         values = [side[names]["value"] if names in side else None for side in by_key]
         if values[0] != values[1]:
             changed.append({**dict(zip(key, names, strict=True)), "value": values})
