@@ -37,13 +37,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert distill_run(recipe, folder).returncode == 0
     write_jsonl(recipe / "seeds" / "seeds.jsonl", [*SEEDS, FORBIDDEN])
     assert distill_run(recipe, folder).returncode == 1
+    withdrawn = distill(
+        "lineage", "withdraw", "--source", "seeds/seeds.jsonl", "--reason", "the owner asked", recipe=recipe, folder=folder
+    )
+    assert withdrawn.returncode == 0, withdrawn.stderr
     running = start(folder, recipe, "--no-daemon")
     yield running
     stop(running)
 
 
 def distill_run(recipe: Path, folder: Path) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "distill_assets.cli", "run", "--quiet", "--recipe", str(recipe)]
+    return distill("run", "--quiet", recipe=recipe, folder=folder)
+
+
+def distill(*words: str, recipe: Path, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "distill_assets.cli", *words, "--recipe", str(recipe)]
     return subprocess.run(command, cwd=ROOT, env=run_environment(folder / "home"), capture_output=True, check=False)
 
 
@@ -106,3 +114,23 @@ def test_the_report_opens_with_its_tables_and_pictures(page, server: Server) -> 
     keep(page, "report")
     picture.scroll_into_view_if_needed()
     keep(page, "report_pictures")
+
+
+def test_a_checkpoint_shows_its_teachers_and_the_way_of_its_rows(page, server: Server) -> None:
+    visit(page, server, "/assets/choir/student_checkpoint?view=events")
+    page.get_by_text("loss_tokens").first.wait_for()
+    page.get_by_text("sql-grammar@").first.wait_for()
+    page.get_by_text("[Show Markdown]").last.click()
+    picture = page.locator("img[src^='data:image/svg']").first
+    picture.wait_for()
+    assert picture.evaluate("image => image.naturalWidth") > 300
+    keep(page, "flow")
+
+
+def test_a_withdrawal_turns_an_old_checkpoint_red(page, server: Server) -> None:
+    visit(page, server, "/assets/choir/checkpoints?view=checks&checkDetail=no_withdrawn_teacher")
+    page.get_by_text("Failed", exact=True).first.wait_for()
+    page.get_by_text("the owner asked").first.wait_for()
+    page.get_by_text("Partitions", exact=True).last.click()
+    page.get_by_text("Failed (1)").wait_for()
+    keep(page, "red_checkpoint")

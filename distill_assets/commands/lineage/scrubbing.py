@@ -92,16 +92,29 @@ def scrub_texts(workspace: Workspace, recipe: str, after: Head, texts: Texts, sa
 
 
 def find_sought(texts: Texts, after: Head) -> tuple[str, ...]:
-    """Beginnings of the texts, without those that rows which stay have too."""
-    sought = pl.Series("sought", sorted({_fold(text)[:SOUGHT_CHARS] for text in texts.texts}), dtype=pl.String)
-    staying: set[str] = set()
+    """What is looked for: the beginning of each text, its whole where rows that stay hold the beginning, nothing where they hold it all."""
+    whole = {folded for text in texts.texts if len(folded := _fold(text)) >= MIN_CHARS}
+    begin = {text[:SOUGHT_CHARS] for text in whole}
+    staying = pl.concat([pl.Series("words", [], dtype=pl.String), *_list_staying(after)]).unique()
+    held = _find_held(staying, begin | whole)
+    return tuple(sorted((begin - held) | {text for text in whole - held if text[:SOUGHT_CHARS] in held}))
+
+
+def _list_staying(after: Head) -> Iterator[pl.Series]:
+    """The words of all tables in use, white space folded."""
     for table in TABLES.values():
         frame = after.read(table)
         for name, field in table.fields.items():
             if frame is not None and field.dtype == pl.String and not name.endswith(("_id", "_key")):
-                words = frame[name].drop_nulls().unique().str.replace_all(r"\s+", " ")
-                staying |= set(words.str.strip_chars().str.slice(0, SOUGHT_CHARS))
-    return tuple(text for text in sought if text not in staying and len(text) >= MIN_CHARS)
+                yield frame[name].drop_nulls().unique().str.replace_all(r"\s+", " ").str.strip_chars().rename("words")
+
+
+def _find_held(words: pl.Series, texts: set[str]) -> set[str]:
+    """Those of the texts that stand somewhere in the words."""
+    if not texts or words.is_empty():
+        return set()
+    found = words.str.extract_many(sorted(texts), overlapping=True).explode().drop_nulls()
+    return set(found)
 
 
 def _fold(text: str) -> str:

@@ -181,8 +181,9 @@ def test_an_erased_seed_is_gone_from_every_file_and_the_receipt_proves_it(world:
         else seeds.filter(seeds["text"] == SEEDS[1]["text"]).row(0, named=True)
     )
     mine = generations.filter(generations["seed_id"] == seed["seed_id"])
-    others = set(generations.filter(generations["seed_id"] != seed["seed_id"])["question"])
+    others = "\n".join(generations.filter(generations["seed_id"] != seed["seed_id"])["question"].drop_nulls())
     questions = [question for question in mine["question"] if question and question not in others]
+    assert seed["text"] not in others
     assert questions and mine.filter(mine["provider"] != "embedded").height
     planned = json.loads(world.distill("lineage", "erase", "--seed", seed["seed_id"], "--plan", "--json").output)
     assert planned["n_generations"] == mine.height and planned["n_requests"] == 0 and planned["is_trained_anew"]
@@ -246,7 +247,8 @@ def test_bad_commands_say_what_to_do_and_change_nothing(world: World) -> None:
         (("lineage", "taint", "--seed", "zzzz"), "is no id"),
         (("lineage", "taint", "--seed", "ffffffff"), "0 seeds"),
         (("lineage", "withdraw", "--served", SERVED), "needs a reason"),
-        (("lineage", "erase", "--judge", "heuristics@6", "--execute", "--reason", "x"), "knows no judge"),
+        (("lineage", "taint", "--judge", "nobody@1"), "knows no judge"),
+        (("lineage", "erase", "--judge", "sql_execution@2", "--execute", "--reason", "x"), "wrote no row"),
         (("lineage", "verify", "/no/such"), "neither a checkpoint's folder"),
     ):
         said = world.distill(*words)
