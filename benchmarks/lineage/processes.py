@@ -36,7 +36,9 @@ def run_measured(arguments: Sequence[str], home: Path, allowed: Collection[int] 
     Raises:
         RuntimeError: it ended otherwise; with the end of what it said.
     """
-    environment = {**os.environ, "DISTILL_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    # Bytecode is kept, as it is for whoever installs the package; but not between its sources.
+    environment = {**os.environ, "DISTILL_HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.monotonic()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as words:
         process = subprocess.Popen([sys.executable, "-m", *arguments], cwd=ROOT, env=environment, stdout=out, stderr=words)

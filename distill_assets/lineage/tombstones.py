@@ -70,9 +70,9 @@ _MIX = {
     "source": "m.source = $value",
     "judge": "m.panel_id in (select panel_id from panel where judge = $value)",
 }
-# Generations that come from a seed or a generation, over any number of steps.
-DESCENDANTS = """with recursive reached(id) as (select $value::uuid union
-  select d.child from derivation d join reached r on d.parent = r.id) """
+# Generations that come from a seed or a generation, over any number of steps; the derivations are read once, not once a step.
+DESCENDANTS = """with recursive edge as materialized (select child, parent from derivation), reached(id) as (select $value::uuid union
+  select d.child from edge d join reached r on d.parent = r.id) """
 
 
 class Touched(NamedTuple):
