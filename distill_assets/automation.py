@@ -207,7 +207,7 @@ def has_batches(recipe: Recipe) -> bool:
 
 def build_batch_sensor(recipe: Recipe) -> dg.SensorDefinition:
     """A sensor that asks after the open batches, and starts one run when one has ended."""
-    selection = dg.AssetSelection.assets(asset_key(recipe.name, RAW_GENERATIONS.name)).downstream()
+    selection = dg.AssetSelection.assets(asset_key(recipe.name, RAW_GENERATIONS.name)).downstream().materializable()
 
     @dg.sensor(
         name=f"{recipe.name}_batch_sensor",

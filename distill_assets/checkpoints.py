@@ -68,9 +68,18 @@ def report_checkpoint(
     context: dg.AssetExecutionContext | dg.OpExecutionContext, workspace: Workspace, recipe: str, checkpoint_id: str
 ) -> dict[str, Any]:
     """Seal a checkpoint, show its lineage as a materialization of its partition, and ask its checks; return its lineage."""
+    context.instance.add_dynamic_partitions(str(name_partitions(recipe).name), [checkpoint_id])
+    manifest = show_checkpoint(context, workspace, recipe, checkpoint_id)
+    report_answers(context, recipe, checkpoint_id, answer_checks(workspace, recipe, checkpoint_id))
+    return manifest
+
+
+def show_checkpoint(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, workspace: Workspace, recipe: str, checkpoint_id: str
+) -> dict[str, Any]:
+    """Seal a checkpoint and show its lineage as a materialization of its partition; return it."""
     ledger, folder = open_ledger(workspace), checkpoint_folder(workspace, recipe, checkpoint_id)
     manifest = seal_checkpoint(ledger, folder, checkpoint_id, read_now(), {"run_id": context.run_id})
-    context.instance.add_dynamic_partitions(str(name_partitions(recipe).name), [checkpoint_id])
     context.log_event(
         dg.AssetMaterialization(
             asset_key(recipe, CHECKPOINTS),
@@ -79,7 +88,6 @@ def report_checkpoint(
             tags={DATA_VERSION_TAG: checkpoint_id},
         )
     )
-    report_answers(context, recipe, checkpoint_id, answer_checks(workspace, recipe, checkpoint_id))
     return manifest
 
 
@@ -88,13 +96,16 @@ def build_audit_job(recipe: str) -> dg.JobDefinition:
 
     @dg.op(name=f"{recipe}__ask_lineage_checks")
     def ask_lineage_checks(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+        asked = {}
         for event in list_checkpoints(open_ledger(workspace).events(), recipe):
             own = event.facts["checkpoint"]
+            context.instance.add_dynamic_partitions(str(name_partitions(recipe).name), [own])
             if checkpoint_folder(workspace, recipe, own).is_dir():
-                report_checkpoint(context, workspace, recipe, own)
-            else:
-                context.instance.add_dynamic_partitions(str(name_partitions(recipe).name), [own])
-                report_answers(context, recipe, own, answer_checks(workspace, recipe, own))
+                show_checkpoint(context, workspace, recipe, own)
+            asked[own] = answer_checks(workspace, recipe, own)
+        # Dagster shows the last answer of each check, so what does not hold comes last.
+        for own in sorted(asked, key=lambda own: sum(not answer.passed for answer in asked[own])):
+            report_answers(context, recipe, own, asked[own])
 
     @dg.job(name=name_audit_job(recipe), description=f"Asks the lineage checks of every checkpoint of {recipe} anew.")
     def audit() -> None:

@@ -15,6 +15,7 @@ from distill_assets.drawing import as_markdown
 from distill_assets.errors import DistillError
 from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, input_version, latest_version
 from distill_assets.identity import fingerprint
+from distill_assets.recording import RECORD_VERSION
 from distill_assets.storage import Workspace, read_table, write_table
 from distill_assets.tables import TableSpec
 
@@ -39,7 +40,7 @@ def describe_asset(
         "owners": list(recipe.owners),
         "kinds": kinds,
         "deps": [asset_key(recipe.name, dep) for dep in deps],
-        "code_version": f"{step}+{fingerprint(spec)}",
+        "code_version": f"{step}.{RECORD_VERSION}+{fingerprint(spec)}",
     }
 
 

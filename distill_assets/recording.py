@@ -23,6 +23,11 @@ from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace
 from distill_assets.tables import TableSpec
 
+# What the ledger is told of an asset. Raise it when that changes: every asset is materialized once more, to the same content.
+RECORD_VERSION = "1"
+# Metadata key that names the event of a materialization.
+LEDGER_EVENT = "ledger"
+
 
 def record_materialization(
     context: dg.AssetExecutionContext,
@@ -47,7 +52,7 @@ def record_materialization(
     }
     recording = make(version) if make else Recording("materialization", {}, {}, {})
     event = ledger.record(recording.kind, recipe, read_now(), recording.segments, recording.frames, dagster, recording.facts)
-    return result._replace(metadata={**(result.metadata or {}), "ledger": name_event(event)})
+    return result._replace(metadata={**(result.metadata or {}), LEDGER_EVENT: name_event(event)})
 
 
 def find_withdrawals(workspace: Workspace) -> Withdrawals:
@@ -78,7 +83,8 @@ def find_root(ledger: Ledger, dataset_version: str) -> str | None:
     """The Merkle root of a dataset's rows; None when the ledger has none of them."""
     with ledger.connect() as connection:
         [[snapshot]] = connection.execute("select salted(?)", [dataset_version]).fetchall()
-        return root_of(connection, snapshot.hex)
+        [[n_rows]] = connection.execute("select count(*) from snapshot_row where snapshot_id = ?", [snapshot]).fetchall()
+        return root_of(connection, snapshot.hex) if n_rows else None
 
 
 def open_ledger(workspace: Workspace) -> Ledger:

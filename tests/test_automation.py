@@ -121,7 +121,7 @@ def test_the_files_sensor_reports_a_change_once(home: Path, scenario: RecipeFold
     instance = open_instance()
     context = dg.build_sensor_context(instance=instance)
     events = files_sensor.evaluate_tick(context).asset_events
-    assert {event.asset_key.path[-1] for event in events} == {"seed_files", "holdout_file", "database_files", "label_file"}
+    assert {event.asset_key.path[-1] for event in events} == {"seed_files", "holdout_file", "database_files", "label_file", "withdrawal_file"}
     for event in events:
         instance.report_runless_asset_event(event)
     assert not files_sensor.evaluate_tick(context).asset_events

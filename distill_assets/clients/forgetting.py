@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from distill_assets.clients.segments import Line, Segment, list_segments, parse_line
 from distill_assets.errors import LockedError
-from distill_assets.storage import write_bytes
+from distill_assets.storage import replace_atomically
 
 ENDS = {"r": "f", "a": "e"}
 
@@ -39,6 +40,8 @@ def forget_replies(folder: Path, is_named: Callable[[list[Line]], list[bool]]) -
     try:
         if any(not segment.try_hold() for segment in segments):
             raise LockedError(f"{folder} is in use by a run. Nothing was removed from it. Wait until it ends, then run again.")
+        for draft in folder.glob(".segment-*.tmp"):  # of a process that was killed in here
+            draft.unlink(missing_ok=True)
         return sum(_rewrite(segment.file, is_named) for segment in segments)
     finally:
         for segment in segments:
@@ -47,7 +50,7 @@ def forget_replies(folder: Path, is_named: Callable[[list[Line]], list[bool]]) -
 
 
 def _rewrite(file: Path, is_named: Callable[[list[Line]], list[bool]]) -> int:
-    raw = file.read_bytes().splitlines(keepends=True)
+    raw = re.findall(rb"[^\n]*\n|[^\n]+", file.read_bytes())  # only a line break ends a line; words from outside can have others
     lines = [parse_line(line) for line in raw]
     replies = [(place, line) for place, line in enumerate(lines) if line is not None and line.kind in ENDS]
     named = [place for (place, _), gone in zip(replies, is_named([line for _, line in replies]), strict=True) if gone]
@@ -59,8 +62,9 @@ def _rewrite(file: Path, is_named: Callable[[list[Line]], list[bool]]) -> int:
         raw[place] = _write_end(lines[place])
     for place in damaged:
         raw[place] = b""
-    write_bytes(file, b"".join(raw))
-    file.chmod(0o600)
+    with replace_atomically(file) as draft:
+        draft.touch(0o600)
+        draft.write_bytes(b"".join(raw))
     return len(named)
 
 

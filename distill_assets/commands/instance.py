@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 
 from distill_assets.config import dagster_home, export_setting
 from distill_assets.errors import StorageError
+from distill_assets.recording import LEDGER_EVENT
 
 READY = "initialised"
 
@@ -54,6 +57,18 @@ def open_instance() -> dg.DagsterInstance:
             f"{home}: Dagster's folder cannot be used: {error.strerror or error}. Nothing was run. "
             "Fix its permissions or free space, or set DISTILL_HOME to another folder."
         ) from error
+
+
+def list_remembered() -> Iterator[tuple[int, str]]:
+    """Places in the ledger's chain that the latest materializations name: number of the line and its hash."""
+    if not (dagster_home() / READY).exists():
+        return
+    instance = open_instance()
+    for key in instance.all_asset_keys():
+        event = instance.get_latest_materialization_event(key)
+        metadata = event.asset_materialization.metadata if event and event.asset_materialization else {}
+        if match := re.fullmatch(r"#(\d+) ([0-9a-f]{64})", str(getattr(metadata.get(LEDGER_EVENT), "value", ""))):
+            yield int(match[1]), match[2]
 
 
 def holder_name(command: str) -> str:

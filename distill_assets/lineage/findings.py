@@ -47,7 +47,7 @@ def judge_checkpoint(
         "licence_obligations_met": [f"{i['obligation']} ({i['holder']})" for i in manifest["obligations"] if i["is_met"] is False],
         "judge_not_same_family": find_kin_judges(manifest),
         "teacher_not_same_base": find_kin_teachers(manifest),
-        "decontamination_covers_evaluations": sorted({f"{i['benchmark']}@{i['version'][:12]}" for i in manifest["evaluations"] if not i["is_screened"]}),
+        "decontamination_covers_evaluations": sorted({_name_figure(i) for i in manifest["evaluations"] if not i["is_screened"]}),
         "manifest_matches_ledger": [*_compare(manifest, sealed), *problems],
         "exposure_recorded": _check_exposure(manifest),
     }  # fmt: skip
@@ -57,6 +57,10 @@ def judge_checkpoint(
 def _name_tombstone(item: Mapping[str, Any]) -> str:
     selector = item["selector"]
     return f"{selector['kind']} {selector['value'][:40]} was withdrawn on {item['at'][:10]} ({item['reason']}): {item['n_rows']:,} rows"
+
+
+def _name_figure(item: Mapping[str, Any]) -> str:
+    return f"{item['benchmark']}@{(item['version'] or 'no version')[:12]}"
 
 
 def find_kin_judges(manifest: Mapping[str, Any]) -> list[str]:

@@ -75,7 +75,7 @@ _KINDS = (
     ),
     Kind(
         "seed",
-        "Seeds that prompts were made from.",
+        "Seeds that prompts were made from; the last row of one counts, of a licence that was put right.",
         ("seed_id",),
         {
             "seed_id": Column(ID, "salted seed_id"),
@@ -83,6 +83,7 @@ _KINDS = (
             "source": Column(TEXT, "file of the recipe that holds it"),
             "kind": Column(TEXT, "topic, question or document"),
             "licence": Column(TEXT, "licence of the text", nullable=True),
+            "event_seq": _EVENT_SEQ,
         },
     ),
     Kind(

@@ -16,6 +16,7 @@ from typing import Any
 from distill_assets.lineage.audits.query import fetch, find_dataset, find_last
 from distill_assets.lineage.chain import Event
 from distill_assets.lineage.obligations import find_obligations
+from distill_assets.lineage.record import PEOPLE
 from distill_assets.lineage.tombstones import list_tombstones, touches
 
 FORMAT = "distill-lineage/1"
@@ -133,7 +134,7 @@ def _list_prompts(connection: Any, mine: str) -> list[dict[str, Any]]:
     rows = fetch(
         connection,
         f"""select p.prompt_id, p.strategy, {SUMS} from mix m left join prompt p on p.prompt_key = m.prompt_key
-          where checkpoint_id = ?::uuid group by all order by n_rows desc, p.prompt_id""",
+          where checkpoint_id = ?::uuid group by all order by n_rows desc, p.prompt_id, p.strategy""",
         [mine],
     )
     total = sum(row["n_rows"] for row in rows)
@@ -149,7 +150,7 @@ def _list_judges(connection: Any, mine: str) -> list[dict[str, Any]]:
         """select p.judge, p.layer, e.served_model, e.family, e.licence, sum(m.n_rows)::bigint as n_rows,
           any_value(t.n)::bigint as n_all from mix m join panel p on p.panel_id = m.panel_id left join endpoint e on e.endpoint_id = p.endpoint_id
           cross join (select sum(n_rows) as n from mix where checkpoint_id = ?::uuid) t where checkpoint_id = ?::uuid
-          group by p.judge, p.layer, e.served_model, e.family, e.licence order by p.layer, p.judge""",
+          group by p.judge, p.layer, e.served_model, e.family, e.licence order by p.layer, p.judge, e.served_model, e.family, e.licence""",
         [mine, mine],
     )
     return [
@@ -177,7 +178,8 @@ def _describe_dataset(connection: Any, checkpoint: Event, dataset: Event | None)
 
 def _describe_curation(events: Sequence[Event], checkpoint: Event, dataset: Event | None) -> dict[str, Any]:
     before = dataset.seq if dataset else checkpoint.seq
-    asked, judged = (find_last(events, kind, checkpoint.recipe, before) for kind in ("generations", "verdicts"))
+    by_teachers = [event for event in events if event.facts.get("written_by") != PEOPLE]
+    asked, judged = (find_last(by_teachers, kind, checkpoint.recipe, before) for kind in ("generations", "verdicts"))
     states = judged.facts["by_status"] if judged else {}
     return {
         "n_generations": asked.facts["n_generations"] if asked else None,
@@ -210,7 +212,7 @@ def _list_evaluations(connection: Any, mine: str, screened: set[tuple[str, str]]
     rows = fetch(
         connection,
         """select evaluation_id, benchmark, version, digest, source, model_role, metric, value, low, high, n from evaluation
-          where checkpoint_id = ?::uuid order by benchmark, model_role, metric, version, evaluation_id""",
+          where checkpoint_id = ?::uuid order by benchmark, model_role, metric, version, source, evaluation_id""",
         [mine],
     )
     # What is held out of the dataset itself cannot leak from it: duplicates left before the split.

@@ -64,15 +64,22 @@ def build_terms(terms: Iterable[Terms]) -> pl.DataFrame:
 
 
 def record_seeds(seeds: pl.DataFrame, recipe: str) -> Recording:
-    """Seeds with their source and licence.
+    """Seeds with their source and licence; one of which either was put right is recorded anew.
 
     Args:
         seeds: seed_corpus.
     """
     rows = seeds.select("seed_id", "kind", "licence", source="source_file")
-    select = f"""select salted(seed_id) as seed_id, {_quote(recipe)} as recipe, source, kind, licence from seeds_in
-      where salted(seed_id) not in (select seed_id from seed)"""
+    select = _select_seeds(f"(select salted(seed_id) as seed_id, {_quote(recipe)} as recipe, source, kind, licence from seeds_in)")
     return Recording("seeds", {"seed": select}, {"seeds_in": rows}, {"n_seeds": rows.height})
+
+
+def _select_seeds(seeds: str) -> str:
+    return f"""select n.*, getvariable('event_seq')::integer as event_seq from {seeds} n
+      anti join (select seed_id, recipe, max_by({{'source': source, 'kind': kind, 'licence': licence}}, event_seq) as told
+        from seed group by seed_id, recipe) k
+      on k.seed_id = n.seed_id and k.recipe = n.recipe and k.told.source = n.source and k.told.kind = n.kind
+        and k.told.licence is not distinct from n.licence"""
 
 
 def record_real_samples(samples: pl.DataFrame, recipe: str) -> Recording:
@@ -90,8 +97,9 @@ def record_real_samples(samples: pl.DataFrame, recipe: str) -> Recording:
     segments = {
         "endpoint": f"select * from ({endpoint}) where endpoint_id not in (select endpoint_id from endpoint)",
         "prompt": _select_prompts("(select 'none' as prompt_id, 'real' as strategy from real_in limit 1)"),
-        "seed": f"""select salted(sample_id) as seed_id, {_quote(recipe)} as recipe, source, 'sample' as kind, licence from real_in
-          where salted(sample_id) not in (select seed_id from seed)""",
+        "seed": _select_seeds(
+            f"(select salted(sample_id) as seed_id, {_quote(recipe)} as recipe, source, 'sample' as kind, licence from real_in)"
+        ),
         "generation": f"""select salted(sample_id) as generation_id, salted(sample_id) as request_id, e.endpoint_id,
           salted('prompt' || chr(31) || 'none' || chr(31) || 'real') as prompt_key, 'ok' as status, 0::integer as sample_ix,
           0::integer as prompt_tokens, 0::integer as completion_tokens, getvariable('event_seq')::integer as event_seq
@@ -147,7 +155,7 @@ def _select_prompts(source: str) -> str:
 def record_judgments(
     samples: pl.DataFrame, verdicts: pl.DataFrame, terms: pl.DataFrame, quality: pl.DataFrame | None = None
 ) -> Recording:
-    """How each sample was settled, and by which judges together; a judgment that changed is recorded anew.
+    """How each sample was settled, and by which judges together; a judgment that differs from the last one is recorded anew.
 
     Args:
         samples: judged_samples. verdicts: of this build; canaries are left out. terms: of the critics. quality: quality_scores,
@@ -176,8 +184,10 @@ def record_judgments(
         "judgment": """select j.* from (select salted(sample_id) as generation_id, p.panel_id, sample_status as status, score,
           label is not null as by_people, getvariable('event_seq')::integer as event_seq from judged_in
           join (select panel, salted('panel' || chr(31) || panel) as panel_id from (select distinct panel from judged_in)) p using (panel)) j
-          anti join judgment k on k.generation_id = j.generation_id and k.panel_id = j.panel_id and k.status = j.status
-          and k.score is not distinct from j.score and k.by_people = j.by_people""",
+          anti join (select generation_id, max_by({'panel_id': panel_id, 'status': status, 'score': score, 'by_people': by_people},
+            event_seq) as told from judgment group by generation_id) k on k.generation_id = j.generation_id
+          and k.told.panel_id = j.panel_id and k.told.status = j.status and k.told.score is not distinct from j.score
+          and k.told.by_people = j.by_people""",
     }
     frames = {
         "judged_in": rows, "members_in": members, "critics_in": pl.DataFrame({"judge": critics}),
@@ -269,12 +279,14 @@ ORIGINS = "g.endpoint_id, g.prompt_key, j.panel_id, s.licence, s.source"
 
 
 def _join_origins(before: str) -> str:
-    """Joins that give a relation r of generation_id its ORIGINS, by what was judged up to an event."""
+    """Joins that give a relation r of generation_id its ORIGINS, by what was known and judged up to an event."""
     return f"""left join generation g on g.generation_id = r.generation_id
       left join (select generation_id, arg_max(panel_id, event_seq) as panel_id from judgment
         where event_seq <= {before} group by generation_id) j on j.generation_id = r.generation_id
       left join (select child, min(parent) as parent from derivation where role = 'seed' group by child) d on d.child = r.generation_id
-      left join seed s on s.seed_id = d.parent"""
+      left join (select seed_id, told.licence, told.source from (
+        select seed_id, max_by({{'licence': licence, 'source': source}}, event_seq) as told from seed
+        where event_seq <= {before} group by seed_id)) s on s.seed_id = d.parent"""
 
 
 def record_checkpoint(

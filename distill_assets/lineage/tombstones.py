@@ -70,9 +70,20 @@ _MIX = {
     "source": "m.source = $value",
     "judge": "m.panel_id in (select panel_id from panel where judge = $value)",
 }
-# Generations that come from a seed or a generation, over any number of steps; the derivations are read once, not once a step.
-DESCENDANTS = """with recursive edge as materialized (select child, parent from derivation), reached(id) as (select $value::uuid union
-  select d.child from edge d join reached r on d.parent = r.id) """
+_BY_ENDPOINT = "select generation_id from generation where endpoint_id in (select endpoint_id from endpoint where role <> 'judge' and {} = $value)"
+# The rows that a selector names themselves; what was derived from them goes with them.
+_NAMED = {
+    "teacher": _BY_ENDPOINT.format("requested_model"),
+    "served": _BY_ENDPOINT.format("served_model"),
+    "fingerprint": _BY_ENDPOINT.format("system_fingerprint"),
+    "licence": _BY_ENDPOINT.format("licence") + " union select seed_id from seed where licence = $value",
+    "source": "select seed_id from seed where source = $value",
+    "seed": "select $value::uuid",
+    "generation": "select $value::uuid",
+}
+# Whether a row can come from more than its own seed; `mix` knows of one origin alone.
+_IS_BRANCHED = """select (select count(*) from derivation) <> (select count(*) from generation)
+  or exists (select 1 from derivation where role <> 'seed') as answer"""
 
 
 class Touched(NamedTuple):
@@ -90,10 +101,16 @@ def find_touched(connection: Any, selector: Selector) -> list[Touched]:
     """The checkpoints whose own rows a selector names; checkpoint_id is the ledger's."""
     if selector.kind == "benchmark":
         return []
-    if selector.kind in ROW_SELECTORS:
-        sql = f"""{DESCENDANTS} select x.checkpoint_id, count(*) as n_rows, count(*) as n_rows_seen,
-          sum(x.n_tokens)::bigint as n_tokens, sum(x.n_loss_tokens)::bigint as n_loss_tokens
-          from exposure x semi join reached r on r.id = x.generation_id group by x.checkpoint_id"""
+    is_by_row = selector.kind in ROW_SELECTORS or (selector.kind in _NAMED and fetch(connection, _IS_BRANCHED)[0]["answer"])
+    if is_by_row:
+        # Materialized, the derivations are read once and not once a step.
+        sql = f"""with recursive edge as materialized (select child, parent from derivation),
+            reached(id) as ({_NAMED[selector.kind]} union select d.child from edge d join reached r on d.parent = r.id)
+          select m.checkpoint_id, count(*) as n_rows, count(x.generation_id) as n_rows_seen,
+          coalesce(sum(x.n_tokens), 0)::bigint as n_tokens, coalesce(sum(x.n_loss_tokens), 0)::bigint as n_loss_tokens
+          from (select * from snapshot_row where split = 'train') s semi join reached r on r.id = s.generation_id
+          join (select distinct checkpoint_id, snapshot_id from mix) m on m.snapshot_id = s.snapshot_id
+          left join exposure x on x.checkpoint_id = m.checkpoint_id and x.generation_id = s.generation_id group by m.checkpoint_id"""
     else:
         sql = f"""select m.checkpoint_id, sum(m.n_rows)::bigint as n_rows, sum(m.n_rows_seen)::bigint as n_rows_seen,
           sum(m.n_tokens)::bigint as n_tokens, sum(m.n_loss_tokens)::bigint as n_loss_tokens
@@ -145,7 +162,7 @@ def mark_seeds(rows: pl.DataFrame, selectors: Sequence[Selector], salt: Any, id_
     """
     wanted = {kind: [s.value for s in selectors if s.kind == kind] for kind in SELECTORS}
     hit = pl.col("licence").is_in(wanted["licence"]) | pl.col("source_file").is_in(wanted["source"])
-    marks = rows.select(hit.alias("is_withdrawn"))["is_withdrawn"]
+    marks = rows.select(hit.fill_null(False).alias("is_withdrawn"))["is_withdrawn"]
     return marks | _are_named(rows[id_column], wanted["seed"] + wanted["generation"], salt)
 
 

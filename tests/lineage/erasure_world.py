@@ -25,16 +25,60 @@ from distill_assets.curation import CurateSpec
 from distill_assets.identity import make_id
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.merkle import root_of
-from distill_assets.lineage.record import Recording, Terms, build_terms, record_dataset, record_generations, record_judgments, record_seeds
+from distill_assets.lineage.record import (
+    Recording,
+    Terms,
+    build_terms,
+    record_dataset,
+    record_generations,
+    record_judgments,
+    record_seeds,
+)
 from distill_assets.lineage.tombstones import Selector
 from distill_assets.lineage.withdrawals import read_withdrawals
-from distill_assets.tables import CONTAMINATION_HITS, JUDGED_SAMPLES, RAW_GENERATIONS, SEED_CORPUS, TRAINING_DATASET, VERDICTS, build_frame
+from distill_assets.tables import (
+    CONTAMINATION_HITS,
+    JUDGED_SAMPLES,
+    RAW_GENERATIONS,
+    SEED_CORPUS,
+    TRAINING_DATASET,
+    VERDICTS,
+    build_frame,
+)
 
 TEACHERS = ("big:gpt-x", "small:llama-y")
 WORDS = (
-    "show list count name price order shop customer year city total average open paid late first last red blue small large "
-    "every oldest newest cheap product staff branch refund return"
-).split()
+    "show",
+    "list",
+    "count",
+    "name",
+    "price",
+    "order",
+    "shop",
+    "customer",
+    "year",
+    "city",
+    "total",
+    "average",
+    "open",
+    "paid",
+    "late",
+    "first",
+    "last",
+    "red",
+    "blue",
+    "small",
+    "large",
+    "every",
+    "oldest",
+    "newest",
+    "cheap",
+    "product",
+    "staff",
+    "branch",
+    "refund",
+    "return",
+)
 LICENCES, SOURCES = ("CC-BY-4.0", "Apache-2.0"), ("seeds/a.jsonl", "seeds/b.jsonl")
 AT = "2026-11-22T00:00:00Z"
 

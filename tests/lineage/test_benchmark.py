@@ -44,7 +44,9 @@ def test_each_question_finds_something(world):
     ledger, figures = world
     answers = {name: ask() for name, ask in list_questions(ledger, figures["row"]).items()}
     assert sum(teacher["n_rows"] for teacher in answers["show"]["teachers"]) == N_ROWS
-    assert all(answers[name] for name in ("taint", "taint_source", "taint_generation", "taint_seed", "taint_benchmark", "diff", "digest"))
+    assert all(
+        answers[name] for name in ("taint", "taint_source", "taint_generation", "taint_seed", "taint_benchmark", "diff", "digest")
+    )
     roles = {parent["role"] for parent in answers["why"]["parents"]}
     assert roles == {"seed", "evolved_from"} and answers["why"]["exposures"]
 

@@ -56,7 +56,7 @@ def audit_taint(folder: RecipeFolder, options: Mapping[str, Any]) -> tuple[Selec
     with ledger.connect() as connection:
         check_known(selector, connection)
         taints = find_taint(connection, events, selector)
-        return selector, taints, find_tainted_teachers(connection, [taint.checkpoint for taint in taints])
+        return selector, taints, find_tainted_teachers(connection, events, [taint.checkpoint for taint in taints])
 
 
 def audit_diff(first: str, second: str | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MAX_CELL = 60
+MAX_LINES = 12
 
 
 def plain(value: object, limit: int = MAX_CELL) -> str:
@@ -127,12 +128,12 @@ def show_row(found: Mapping[str, Any], name: str) -> str:
         f"strategy {plain(made['strategy'])}",
         f"  answered  {plain(told)} ({made['status']}, {made['prompt_tokens']} + {made['completion_tokens']} tokens)",
         f"  terms     {plain(made['licence'] or 'not said')} {plain(made['terms_accepted_on'] or '')}".rstrip(),
-        *(f"  made from {_say_parent(parent)}" for parent in found["parents"]),
+        *_cut([f"  made from {_say_parent(parent)}" for parent in found["parents"]]),
         *(
             f"  judged    {item['status']}{' by people' if item['by_people'] else ''} (#{item['event_seq']}): {plain(' + '.join(item.get('judges', [])), 140)}"
             for item in found["judgments"]
         ),
-        *(f"  {item['how']:<12} {item['other'][:12]}… ({item['duplicate_kind']})" for item in found["duplicates"]),
+        *_cut([f"  {item['how']:<12} {item['other'][:12]}… ({item['duplicate_kind']})" for item in found["duplicates"]]),
         *(f"  hit       {plain(item['benchmark'])} by rule {plain(item['rule'])}: {item['action']}" for item in found["hits"]),
         *(
             f"  dataset   {plain(item['recipe'])} {item['data_version'][:12]}… ({item['split']}), screened against {plain(', '.join(item['screened']), 140)}"
@@ -143,6 +144,12 @@ def show_row(found: Mapping[str, Any], name: str) -> str:
     if not found["exposures"]:
         lines.append("  seen      by no checkpoint")
     return "\n".join(lines)
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """The first lines of a list that can be very long."""
+    rest = len(lines) - MAX_LINES
+    return lines if rest <= 0 else [*lines[:MAX_LINES], f"  …         and {rest:,} more (all with --json)"]
 
 
 def _say_parent(parent: Mapping[str, Any]) -> str:

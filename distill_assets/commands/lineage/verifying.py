@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from distill_assets.commands.instance import list_remembered
 from distill_assets.commands.lineage.audit import open_own
 from distill_assets.config import home_folder
 from distill_assets.errors import LineageError
@@ -63,7 +64,8 @@ def _verify_workspace(workspace: Workspace) -> tuple[list[Finding], str]:
 
 
 def _list_heads(workspace: Workspace) -> Iterator[tuple[int, str]]:
-    """Places in the chain that the lineages beside the weights remember: a chain that lost its end does not hold them."""
+    """Places in the chain that lineages and Dagster remember: a chain that lost its end does not hold them."""
+    yield from list_remembered()
     for file in sorted((workspace.root / "checkpoints").glob(f"*/*/{MANIFEST}")):
         try:
             ledger = (read_manifest(file.parent) or {}).get("ledger", {})

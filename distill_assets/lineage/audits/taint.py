@@ -7,7 +7,7 @@ A checkpoint is touched directly by its own rows, by initialisation from a touch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from distill_assets.lineage.audits.query import fetch, list_checkpoints
@@ -16,6 +16,8 @@ from distill_assets.lineage.terms import CHECKPOINT
 from distill_assets.lineage.tombstones import Selector, Touched, evaluated_on, find_touched
 
 DIRECT, INIT, TEACHER, EVALUATED = "direct", "initialised from", "taught by", "evaluated on"
+# A recipe gives at least so much of a checkpoint's id (TermsSpec.checkpoint).
+MIN_ID_CHARS = 12
 
 
 class Taint(NamedTuple):
@@ -81,36 +83,50 @@ def find_edges(connection: Any, known: Sequence[Event], salted: dict[str, str]) 
         for event in known
         if (parent := event.facts["student"].get("parent_checkpoint")) in ids
     ]
-    weights = {event.facts["weights_sha256"]: event.facts["checkpoint"] for event in known}
+    weights = name_weights(known)
     taught = fetch(
         connection,
         """select distinct m.checkpoint_id, e.base_lineage, e.served_model, e.requested_model from mix m
           join endpoint e on e.endpoint_id = m.endpoint_id""",
     )
     for row in taught:
-        parents = {parent for parent in ids for name in row["base_lineage"] or [] if _names(name, parent)}
-        spoken = f"{row['served_model']} {row['requested_model']}"
-        parents |= {own for sha, own in weights.items() if sha in spoken or own in spoken}
+        parents = {own for own in ids if is_checkpoint(row, own, weights[own])}
         edges += [
             Edge(salted[row["checkpoint_id"]], parent, TEACHER) for parent in sorted(parents) if row["checkpoint_id"] in salted
         ]
     return edges
 
 
+def name_weights(known: Iterable[Event]) -> dict[str, str]:
+    """Each checkpoint -> SHA-256 of its weights."""
+    return {event.facts["checkpoint"]: event.facts["weights_sha256"] for event in known}
+
+
+def is_checkpoint(endpoint: Mapping[str, Any], checkpoint: str, weights_sha256: str) -> bool:
+    """Whether an endpoint is a checkpoint: by its terms, or since the name that it answers to has the id or the weights' digest."""
+    spoken = f"{endpoint['served_model']} {endpoint['requested_model']}"
+    told = any(_names(origin, checkpoint) for origin in endpoint["base_lineage"] or [])
+    return told or checkpoint in spoken or bool(weights_sha256 and weights_sha256 in spoken)
+
+
 def _names(text: str, checkpoint: str) -> bool:
-    return text.startswith(CHECKPOINT) and checkpoint.startswith(text.removeprefix(CHECKPOINT))
+    """Whether an origin is `checkpoint:` and an id's beginning, as long as a recipe has to give it."""
+    beginning = text.removeprefix(CHECKPOINT)
+    return text.startswith(CHECKPOINT) and len(beginning) >= MIN_ID_CHARS and checkpoint.startswith(beginning)
 
 
-def find_tainted_teachers(connection: Any, tainted: Iterable[str]) -> list[dict[str, Any]]:
+def find_tainted_teachers(connection: Any, events: Sequence[Event], tainted: Iterable[str]) -> list[dict[str, Any]]:
     """Endpoints that are a tainted checkpoint, with the rows that they wrote."""
     rows = fetch(
         connection,
         """select e.requested_model, e.served_model, e.base_lineage, n.n_rows from endpoint e
-          join (select endpoint_id, sum(n_rows)::bigint as n_rows from mix group by 1) n on n.endpoint_id = e.endpoint_id""",
+          join (select endpoint_id, sum(n_rows)::bigint as n_rows from mix group by 1) n on n.endpoint_id = e.endpoint_id
+          order by 1, 2, e.endpoint_id""",
     )
+    weights = name_weights(list_checkpoints(events))
     return [
         {"teacher": row["served_model"] or row["requested_model"], "checkpoint": own, "n_rows": row["n_rows"]}
         for row in rows
         for own in tainted
-        if any(_names(name, own) for name in row["base_lineage"] or [])
+        if is_checkpoint(row, own, weights[own])
     ]

@@ -6,7 +6,7 @@ Belongs here: one row's past by the ledger. Does not belong here: texts, which t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from distill_assets.errors import LineageError
@@ -54,17 +54,98 @@ def find_row(connection: Any, events: Sequence[Event], row: str) -> dict[str, An
 
 def find_parents(connection: Any, row: str) -> list[dict[str, Any]]:
     """What a row was made from, over at most MAX_DEPTH steps: seeds with source and licence, generations with their teacher."""
-    return fetch(
-        connection,
-        f"""with recursive past(child, parent, role, depth) as (
-            select child, parent, role, 1 from derivation where child = $row::uuid
-            union select d.child, d.parent, d.role, p.depth + 1 from derivation d join past p on d.child = p.parent where p.depth < {MAX_DEPTH})
-          select p.child, p.parent, p.role, p.depth, s.source, s.licence, s.kind, s.recipe,
-            coalesce(e.served_model, e.requested_model) as teacher
-          from past p left join seed s on s.seed_id = p.parent left join generation g on g.generation_id = p.parent
-          left join endpoint e on e.endpoint_id = g.endpoint_id order by p.depth, p.role, p.parent""",
-        {"row": row},
-    )
+    return find_parents_of(connection, [row])[row]
+
+
+def find_parents_of(connection: Any, rows: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """`find_parents` of several rows.
+
+    Step by step and by id, since a recursive query would read every derivation there is; the nearest way to a parent counts.
+    """
+    edges: dict[str, list[dict[str, Any]]] = {}
+    frontier = sorted(set(rows))
+    for _ in range(MAX_DEPTH):
+        edges |= {child: [] for child in frontier}
+        for edge in look_up(connection, "derivation", "child", frontier):
+            edges[edge["child"]].append(edge)
+        frontier = sorted({edge["parent"] for child in frontier for edge in edges[child]} - set(edges))
+        if not frontier:
+            break
+    parents = {edge["parent"] for found in edges.values() for edge in found}
+    seeds = {seed["seed_id"]: seed for seed in look_up(connection, "seed", "seed_id", parents)}
+    teachers = name_teachers(connection, parents - set(seeds))
+    nothing = dict.fromkeys(("source", "licence", "kind", "recipe"))
+
+    def describe(edge: dict[str, Any]) -> dict[str, Any]:
+        known = {name: seeds.get(edge["parent"], nothing)[name] for name in nothing}
+        return {**edge, **known, "teacher": teachers.get(edge["parent"])}
+
+    return {row: [describe(edge) for edge in _walk(edges, row)] for row in rows}
+
+
+def _walk(edges: Mapping[str, list[dict[str, Any]]], row: str) -> list[dict[str, Any]]:
+    """The edges that lead to a row, each with its depth, the nearest first."""
+    found, seen, frontier = [], {row}, [row]
+    for depth in range(1, MAX_DEPTH + 1):
+        step = [{**edge, "depth": depth} for child in frontier for edge in edges.get(child, [])]
+        found += sorted(step, key=lambda edge: (edge["role"], edge["parent"]))
+        frontier = sorted({edge["parent"] for edge in step} - seen)
+        seen.update(frontier)
+    return found
+
+
+def look_up(connection: Any, table: str, column: str, ids: Iterable[str]) -> list[dict[str, Any]]:
+    """The rows of a table whose id is one of `ids`; where it is the first of the key, only their row groups are read."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return []
+    marks = ", ".join("?::uuid" for _ in wanted)
+    return fetch(connection, f"select * from {table} where {column} in ({marks}) order by all", wanted)
+
+
+def name_teachers(connection: Any, generations: Iterable[str]) -> dict[str, str]:
+    """Generation -> who answered, by its own word where it said one."""
+    rows = look_up(connection, "generation", "generation_id", generations)
+    endpoints = {e["endpoint_id"]: e for e in look_up(connection, "endpoint", "endpoint_id", {row["endpoint_id"] for row in rows})}
+    return {
+        row["generation_id"]: endpoints[row["endpoint_id"]]["served_model"] or endpoints[row["endpoint_id"]]["requested_model"]
+        for row in rows
+        if row["endpoint_id"] in endpoints
+    }
+
+
+def describe_origins(connection: Any, rows: Sequence[str], before: int) -> dict[str, dict[str, Any]]:
+    """Who wrote each of some rows, from which seeds, and who judged it.
+
+    Args:
+        rows: salted ids. before: place in the chain; later judgments do not count.
+
+    Returns:
+        id -> endpoint (its columns; empty when not recorded), seeds (seed_id, source, licence), judges (names).
+    """
+    generations = {row["generation_id"]: row for row in look_up(connection, "generation", "generation_id", rows)}
+    endpoints = {
+        e["endpoint_id"]: e
+        for e in look_up(connection, "endpoint", "endpoint_id", {g["endpoint_id"] for g in generations.values()})
+    }
+    judged = [row for row in look_up(connection, "judgment", "generation_id", rows) if row["event_seq"] <= before]
+    panels: dict[str, list[str]] = {}
+    for member in look_up(connection, "panel", "panel_id", {row["panel_id"] for row in judged}):
+        panels.setdefault(member["panel_id"], []).append(member["judge"])
+    parents = find_parents_of(connection, rows)
+    latest = {row["generation_id"]: row["panel_id"] for row in sorted(judged, key=lambda row: row["event_seq"])}
+    return {
+        row: {
+            "endpoint": endpoints.get(generations[row]["endpoint_id"], {}) if row in generations else {},
+            "seeds": [
+                {"seed_id": parent["parent"], "source": parent["source"], "licence": parent["licence"]}
+                for parent in parents[row]
+                if parent["source"] is not None
+            ],
+            "judges": panels.get(latest.get(row, ""), []),
+        }
+        for row in rows
+    }
 
 
 def _list_judgments(connection: Any, row: str) -> list[dict[str, Any]]:
