@@ -26,6 +26,7 @@ HEADLINES = (
     "mutations", "missed", "exposure_mismatches",
 )  # fmt: skip
 COMMANDS = ("show", "taint", "taint_source", "taint_generation", "diff", "why")
+BRANCHED = ("taint", "taint_source", "taint_generation", "taint_seed", "why")
 ALONE = (
     "show",
     "taint",
@@ -48,10 +49,10 @@ def measure_record(root: Path, options: argparse.Namespace) -> dict[str, Any]:
     return build(home, options.rows)
 
 
-def build(home: Path, n_rows: int) -> dict[str, Any]:
+def build(home: Path, n_rows: int, *words: str) -> dict[str, Any]:
     """Build a world in a process of its own, so that its peak of memory is its own; return its figures."""
     home.mkdir(parents=True)
-    return json.loads(run_measured(["benchmarks.lineage.world", str(home), str(n_rows)], home).out)
+    return json.loads(run_measured(["benchmarks.lineage.world", str(home), str(n_rows), *words], home).out)
 
 
 def find_home(root: Path, options: argparse.Namespace) -> Path:
@@ -70,6 +71,21 @@ def measure_asking(root: Path, options: argparse.Namespace) -> dict[str, Any]:
     return figures | {"digest_cpu_s": alone["digest_alone_cpu_s"], "verify_cpu_s": alone["verify_alone_cpu_s"]}
 
 
+def measure_branched(root: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Ask a ledger whose generations come from others too: a roll-up cannot tell what goes with a teacher, the rows are read."""
+    home = (options.data or root) / f"rows-{options.rows // 5}-branched"
+    if not (home / FACTS_FILE).exists():
+        shutil.rmtree(home, ignore_errors=True)
+        build(home, options.rows // 5, "branched")
+    return {f"branched_{name}": value for name, value in ({"rows": options.rows // 5} | measure_alone(home, BRANCHED)).items()}
+
+
+def report_branched(figures: dict[str, Any]) -> str:
+    """The figures in words."""
+    named = ", ".join(f"{name} {figures[f'branched_{name}_alone_cpu_s']}" for name in BRANCHED)
+    return f"{figures['branched_rows']} rows, CPU seconds alone: {named}"
+
+
 def report_asking(figures: dict[str, Any]) -> str:
     """The figures in words."""
     named = ", ".join(f"{name} {figures[f'{name}_cpu_s']} ({figures[f'{name}_alone_cpu_s']} alone)" for name in COMMANDS)
@@ -84,6 +100,7 @@ def report_record(figures: dict[str, Any]) -> str:
 PARTS = {
     "record": Part(measure_record, report_record),
     "ask": Part(measure_asking, report_asking),
+    "branched": Part(measure_branched, report_branched),
     "large": Part(
         lambda root, options: large.measure((options.data or root) / f"large-{options.large}", options.large), large.report
     ),

@@ -1,4 +1,4 @@
-"""A ledger of a large made-up distillation: `python -m benchmarks.lineage.world FOLDER ROWS`.
+"""A ledger of a large made-up distillation: `python -m benchmarks.lineage.world FOLDER ROWS [branched]`.
 
 Belongs here: frames shaped like the graph's tables, and recording them with the project's own functions. Does not belong here: what is
 asked of the ledger (asking).
@@ -61,7 +61,7 @@ _GENERATIONS = """select generation_id, md5('request' || i) as request_id, seed_
   if(i % 3 = 0, 'llama-y-', 'gpt-x-') || (2026 + 3 * i // {n_generations}) as served_model, null::varchar as upstream,
   if(i % 3 = 0, null, 'fp_' || (3 * i // {n_generations})) as system_fingerprint, null::varchar as endpoint_headers
   from rows where i < {n} order by generation_id"""
-# A twentieth of the generations was evolved from an earlier one.
+# In a branched world a twentieth of the generations was evolved from an earlier one.
 _DERIVATIONS = """select generation_id as child, seed_id as parent, 'seed' as role from rows where i < {n}
   union all select r.generation_id, p.generation_id, 'evolved_from' from rows r join rows p on p.i = r.i - 7 where r.i % 20 = 0 and r.i < {n}"""
 _SAMPLES = """select generation_id as sample_id, case when lot < {kept} then 'accepted' when lot < {rejected} then 'rejected' else 'unscored' end
@@ -94,11 +94,12 @@ _EVALUATIONS = """select md5('{checkpoint}' || role) as evaluation_id, 'holdout'
 
 
 class Wave(NamedTuple):
-    """One build of the graph: its name, how many generations there are by then, and how many rows it may train on."""
+    """One build of the graph: its name, generations by then, rows it may train on at most, generations in the end."""
 
     name: str
     n: int
     n_train: int
+    n_all: int
 
 
 class Spent(NamedTuple):
@@ -108,8 +109,11 @@ class Spent(NamedTuple):
     wall: list[float]
 
 
-def build_world(home: Path, n_rows: int) -> dict[str, Any]:
+def build_world(home: Path, n_rows: int, is_branched: bool = False) -> dict[str, Any]:
     """Record a world of `n_rows` trained rows under `home`/ledger, and return its figures.
+
+    Args:
+        is_branched: a twentieth of the generations comes from an earlier one too; else each from its seed alone.
 
     Raises:
         LineageError: the project's own; a benchmark does not catch it.
@@ -120,8 +124,8 @@ def build_world(home: Path, n_rows: int) -> dict[str, Any]:
         connection.execute(_ROWS.format(n_seeds=max(n_rows // 5, 1), n_generations=2 * n_rows))
         seeds = _make_seeds(connection)
         _record(ledger, spent, lambda: record_seeds(seeds, RECIPE))
-        for wave in (Wave("older", n_rows, n_rows), Wave("newer", 2 * n_rows, n_rows)):
-            _record_wave(connection, ledger, wave, spent, n_rows)
+        for wave in (Wave("older", n_rows, n_rows, 2 * n_rows), Wave("newer", 2 * n_rows, n_rows, 2 * n_rows)):
+            _record_wave(connection, ledger, wave, spent, is_branched)
         [[row]] = connection.sql(_ROW.format(hits=HITS_BELOW, train=TRAIN_BELOW)).fetchall()
     figures = describe_ledger(ledger, n_rows) | {
         "record_s": round(sum(spent.by_event.values()), 1),
@@ -171,9 +175,9 @@ def _fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> pl.DataFrame:
     return pl.DataFrame(connection.sql(sql).to_arrow_table())
 
 
-def _record_wave(connection: duckdb.DuckDBPyConnection, ledger: Ledger, wave: Wave, spent: Spent, n_rows: int) -> None:
+def _record_wave(connection: duckdb.DuckDBPyConnection, ledger: Ledger, wave: Wave, spent: Spent, is_branched: bool) -> None:
     values = {
-        "n": wave.n, "n_train": wave.n_train, "n_generations": 2 * n_rows, "duplicates": DUPLICATES_BELOW, "hits": HITS_BELOW, "train": TRAIN_BELOW,
+        "n": wave.n, "n_train": wave.n_train, "n_generations": wave.n_all, "duplicates": DUPLICATES_BELOW, "hits": HITS_BELOW, "train": TRAIN_BELOW,
         "kept": KEPT_BELOW, "rejected": REJECTED_BELOW,
     }  # fmt: skip
 
@@ -187,7 +191,7 @@ def _record_wave(connection: duckdb.DuckDBPyConnection, ledger: Ledger, wave: Wa
         _record(ledger, spent, lambda: function(*args))
 
     dataset_version, checkpoint = name_dataset(wave.name), name_checkpoint(wave.name)
-    record(record_generations, frame(_GENERATIONS), build_terms(TEACHERS), frame(_DERIVATIONS))
+    record(record_generations, frame(_GENERATIONS), build_terms(TEACHERS), frame(_DERIVATIONS) if is_branched else None)
     record(record_judgments, frame(_SAMPLES), frame(_VERDICTS), build_terms(CRITICS))
     record(record_duplicates, frame(_DUPLICATES), _hex(f"duplicates {wave.name}"), {"threshold": 0.7})
     record(record_hits, frame(_HITS), _hex(f"hits {wave.name}"), [BENCHMARK], {"rule": "cover"})
@@ -212,7 +216,7 @@ def name_checkpoint(wave: str) -> str:
 
 
 def read_facts(home: Path) -> dict[str, Any]:
-    """Figures of a world that was built before; `row` is a trained generation that comes from a seed and from an earlier generation."""
+    """Figures of a world that was built before; `row` is a trained generation, of those that have two parents in a branched world."""
     return json.loads((home / FACTS_FILE).read_text(encoding="utf-8"))
 
 
@@ -246,7 +250,7 @@ def make_facts(ledger: Ledger, checkpoint: str, dataset_version: str, exposure: 
 
 def main() -> None:
     """Build a world and print its figures."""
-    print(json.dumps(build_world(Path(sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(build_world(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] == ["branched"])))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ N_ROWS = 2000
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> tuple[Ledger, dict]:
     home = tmp_path_factory.mktemp("world")
-    figures = build_world(home, N_ROWS)
+    figures = build_world(home, N_ROWS, is_branched=True)
     return Ledger.open(home / "ledger"), figures
 
 
