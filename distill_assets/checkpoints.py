@@ -1,7 +1,7 @@
 """Every checkpoint of a recipe in Dagster, each as a partition with its lineage and its lineage checks.
 
 Belongs here: the external asset `checkpoints`, what its materializations show, and reporting answers to the lineage checks. Does not
-belong here: the questions (lineage/findings).
+belong here: the questions (lineage/findings) and asking them (lineage/standing).
 
 `student_checkpoint` is the newest one; this asset has all of them, so that an old one can turn red when what it was trained on is
 withdrawn. Its events come with other runs: a checkpoint is never made anew to say something of it.
@@ -17,15 +17,10 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 
 from distill_assets.gates import DATA_VERSION_TAG, asset_key
 from distill_assets.lineage.audits.query import list_checkpoints
-from distill_assets.lineage.audits.taint import find_taint
-from distill_assets.lineage.chain import Event
-from distill_assets.lineage.findings import CHECKS, Answer, judge_checkpoint
+from distill_assets.lineage.findings import CHECKS, Answer
 from distill_assets.lineage.flow import flow_as_markdown
-from distill_assets.lineage.ledger import Ledger
-from distill_assets.lineage.manifest import build_manifest
-from distill_assets.lineage.seal import read_manifest, seal_checkpoint
-from distill_assets.lineage.tombstones import list_tombstones
-from distill_assets.lineage.verify import verify_checkpoint_folder
+from distill_assets.lineage.seal import seal_checkpoint
+from distill_assets.lineage.standing import answer_checks, checkpoint_folder
 from distill_assets.recording import open_ledger, read_now
 from distill_assets.storage import Workspace
 
@@ -68,33 +63,6 @@ def build_checkpoint_checks(recipe: str) -> dg.AssetChecksDefinition:
                 )
 
     return ask_checks
-
-
-def checkpoint_folder(workspace: Workspace, recipe: str, checkpoint_id: str) -> Path:
-    """Where a checkpoint's weights lie."""
-    return workspace.folder("checkpoints", recipe) / checkpoint_id
-
-
-def answer_checks(workspace: Workspace, recipe: str, checkpoint_id: str) -> list[Answer]:
-    """Ask the lineage checks of one checkpoint, by the ledger as it is now."""
-    ledger = open_ledger(workspace)
-    events = ledger.events()
-    [checkpoint] = [e for e in list_checkpoints(events, recipe) if e.facts["checkpoint"] == checkpoint_id]
-    with ledger.connect() as connection:
-        return _answer(connection, events, checkpoint, checkpoint_folder(workspace, recipe, checkpoint_id), ledger)
-
-
-def _answer(connection: Any, events: Sequence[Event], checkpoint: Event, folder: Path, ledger: Ledger) -> list[Answer]:
-    own = checkpoint.facts["checkpoint"]
-    manifest = build_manifest(connection, events, checkpoint)
-    reached = [
-        f"{tombstone.selector.kind} {tombstone.selector.value[:40]} reaches it: {taint.how} {taint.through}"
-        for tombstone in list_tombstones(events)
-        for taint in find_taint(connection, events, tombstone.selector)
-        if taint.checkpoint == own and taint.through
-    ]
-    problems = [f"{found.where}: {found.words}" for found in verify_checkpoint_folder(folder, ledger) if found.level == "error"]
-    return judge_checkpoint(manifest, read_manifest(folder), reached, problems)
 
 
 def report_checkpoint(

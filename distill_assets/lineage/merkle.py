@@ -29,6 +29,8 @@ PROOF_FORMAT = "distill-proof/1"
 CLAIMS = ("absent", "present")
 # A proof for some ids of 10 million rows has 80 KB a bucket; beyond these a proof is refused unread.
 MAX_BUCKET_CHARS = 1 << 24
+# Gathering takes DuckDB about 200 bytes a row.
+_PIECE_ROWS = 1_000_000
 
 
 class Tree(NamedTuple):
@@ -76,13 +78,13 @@ def read_tree(connection, snapshot_id: str) -> Tree:
     Raises:
         LineageError: the ledger holds no row of it, or holds one twice.
     """
-    found = connection.execute(
-        "select unhex(k), unhex(string_agg(e, '' order by e)) from ("
-        " select '0' || left(hex, 3) as k, hex || replace(row_digest::varchar, '-', '') as e"
-        " from (select replace(generation_id::varchar, '-', '') as hex, row_digest from snapshot_row where snapshot_id = ?)"
-        ") group by k",
-        [UUID(bytes=parse_id(snapshot_id))],
-    ).fetchall()
+    snapshot = UUID(bytes=parse_id(snapshot_id))
+    found: list[tuple[bytes, bytes]] = []
+    n_pieces = _count_pieces(connection, snapshot)
+    for piece in range(n_pieces):
+        first, last = (place * N_BUCKETS // n_pieces for place in (piece, piece + 1))
+        bounds = [f"{number:03x}{filler * 29}" for number, filler in ((first, "0"), (last - 1, "f"))]
+        found += connection.execute(_SELECT_BUCKETS, [snapshot, *bounds]).fetchall()
     if not found:
         raise LineageError(
             f"the ledger holds no row of the dataset {snapshot_id}. Nothing was changed. Give the id of a recorded one."
@@ -94,6 +96,18 @@ def read_tree(connection, snapshot_id: str) -> Tree:
         if words := _find_entry_fault(number, bucket):
             raise LineageError(f"the ledger's rows of the dataset {snapshot_id} are no tree: {words}. Nothing was changed.")
     return _grow(entries)
+
+
+_SELECT_BUCKETS = """select unhex(k), unhex(string_agg(e, '' order by e)) from (
+  select '0' || left(hex, 3) as k, hex || replace(row_digest::varchar, '-', '') as e
+  from (select replace(generation_id::varchar, '-', '') as hex, row_digest from snapshot_row
+    where snapshot_id = ? and generation_id between ?::uuid and ?::uuid)) group by k"""
+
+
+def _count_pieces(connection, snapshot: UUID) -> int:
+    """In how many pieces a dataset is read, so that it fits into the connection's memory; a power of two."""
+    [[n_rows]] = connection.execute("select count(*) from snapshot_row where snapshot_id = ?", [snapshot]).fetchall()
+    return min(N_BUCKETS, 1 << (n_rows // _PIECE_ROWS).bit_length())
 
 
 def root_of(connection, snapshot_id: str) -> str:

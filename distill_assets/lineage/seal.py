@@ -19,7 +19,6 @@ from distill_assets.lineage.audits.query import find_checkpoint
 from distill_assets.lineage.cards import render_model_card
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.manifest import MANIFEST, build_manifest, render
-from distill_assets.lineage.page import render_page
 from distill_assets.storage import write_text
 
 PAGE, CARD = "audit.html", "README.md"
@@ -31,6 +30,8 @@ def seal_checkpoint(ledger: Ledger, folder: Path, checkpoint_id: str, at: str, d
     Args:
         folder: the checkpoint's, with its weights. at: time of day for the event.
     """
+    from distill_assets.lineage.page import render_page  # its templates are no part of a question's time
+
     events = ledger.events()
     checkpoint = find_checkpoint(events, checkpoint_id)
     with ledger.connect() as connection:

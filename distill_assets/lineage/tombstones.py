@@ -103,8 +103,9 @@ def find_touched(connection: Any, selector: Selector) -> list[Touched]:
         return []
     is_by_row = selector.kind in ROW_SELECTORS or (selector.kind in _NAMED and fetch(connection, _IS_BRANCHED)[0]["answer"])
     if is_by_row:
-        sql = f"""with recursive reached(id) as ({_NAMED[selector.kind]} union
-            select d.child from derivation d join reached r on d.parent = r.id)
+        # Materialized, the derivations are read once and not once a step.
+        sql = f"""with recursive edge as materialized (select child, parent from derivation),
+            reached(id) as ({_NAMED[selector.kind]} union select d.child from edge d join reached r on d.parent = r.id)
           select m.checkpoint_id, count(*) as n_rows, count(x.generation_id) as n_rows_seen,
           coalesce(sum(x.n_tokens), 0)::bigint as n_tokens, coalesce(sum(x.n_loss_tokens), 0)::bigint as n_loss_tokens
           from (select * from snapshot_row where split = 'train') s semi join reached r on r.id = s.generation_id

@@ -22,7 +22,8 @@ AT = "2026-11-22T05:43:24Z"
 RECIPE = "text_to_sql"
 GENERATIONS = """
     select salted(generation_id) as generation_id, salted('request ' || generation_id) as request_id, salted('teacher') as endpoint_id,
-           null::uuid as prompt_key, status, 0::integer as sample_ix, 12::integer as prompt_tokens, null::integer as completion_tokens
+           null::uuid as prompt_key, status, 0::integer as sample_ix, 12::integer as prompt_tokens, null::integer as completion_tokens,
+           getvariable('event_seq')::integer as event_seq
     from answers where salted(generation_id) not in (select generation_id from generation)
 """
 ROWS = """

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distill_assets.checkpoints import answer_checks, checkpoint_folder
 from distill_assets.commands.lineage.selecting import check_known, read_selector
 from distill_assets.config import RecipeFolder, home_folder
 from distill_assets.lineage.audits.diff import compare_checkpoints
@@ -18,6 +17,7 @@ from distill_assets.lineage.chain import Event
 from distill_assets.lineage.findings import Answer
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.manifest import build_manifest
+from distill_assets.lineage.standing import answer_checks, checkpoint_folder
 from distill_assets.lineage.tombstones import Selector
 from distill_assets.lineage.withdrawals import LEDGER_FOLDER
 from distill_assets.storage import Workspace

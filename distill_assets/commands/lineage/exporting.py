@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from distill_assets.checkpoints import checkpoint_folder
 from distill_assets.commands.lineage.audit import open_own
 from distill_assets.errors import LineageError
 from distill_assets.lineage.audits.query import find_checkpoint
@@ -23,6 +22,7 @@ from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.manifest import build_manifest
 from distill_assets.lineage.packs import write_pack
 from distill_assets.lineage.seal import read_manifest
+from distill_assets.lineage.standing import checkpoint_folder
 from distill_assets.storage import write_bytes
 
 PACK, SIGNATURE, LIST = "pack", "signature", "list"

@@ -18,7 +18,6 @@ from typing import Any
 
 import polars as pl
 
-from distill_assets.checkpoints import checkpoint_folder
 from distill_assets.commands.lineage.audit import open_own
 from distill_assets.commands.lineage.rebuilding import Recorded, Step, list_recorded, rebuild_dataset
 from distill_assets.commands.lineage.retraining import compare_weights, retrain
@@ -32,6 +31,7 @@ from distill_assets.lineage.circumstances import describe_code, describe_environ
 from distill_assets.lineage.ids import salted
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.merkle import build_tree
+from distill_assets.lineage.standing import checkpoint_folder
 from distill_assets.storage import Workspace
 
 Say = Callable[[str], None]

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from distill_assets.checkpoints import checkpoint_folder
 from distill_assets.commands.instance import list_remembered
 from distill_assets.commands.lineage.audit import open_own
 from distill_assets.config import home_folder
@@ -19,6 +18,7 @@ from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.packs import verify_pack
 from distill_assets.lineage.receipts import verify_receipt
 from distill_assets.lineage.seal import MANIFEST, read_manifest
+from distill_assets.lineage.standing import checkpoint_folder
 from distill_assets.lineage.verify import Finding, verify_checkpoint_folder, verify_ledger
 from distill_assets.lineage.withdrawals import LEDGER_FOLDER
 from distill_assets.storage import Workspace

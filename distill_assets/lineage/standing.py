@@ -1,0 +1,54 @@
+"""What holds of a checkpoint today: the lineage checks, answered by a workspace's ledger and files.
+
+Belongs here: putting the questions (findings) to one checkpoint. Does not belong here: showing the answers in Dagster (checkpoints),
+which a command must not load to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from distill_assets.lineage.audits.query import list_checkpoints
+from distill_assets.lineage.audits.taint import find_taint
+from distill_assets.lineage.chain import Event
+from distill_assets.lineage.findings import Answer, judge_checkpoint
+from distill_assets.lineage.ledger import Ledger
+from distill_assets.lineage.manifest import build_manifest
+from distill_assets.lineage.seal import read_manifest
+from distill_assets.lineage.tombstones import list_tombstones
+from distill_assets.lineage.verify import verify_checkpoint_folder
+from distill_assets.lineage.withdrawals import LEDGER_FOLDER
+from distill_assets.storage import Workspace
+
+
+def checkpoint_folder(workspace: Workspace, recipe: str, checkpoint_id: str) -> Path:
+    """Where a checkpoint's weights lie."""
+    return workspace.folder("checkpoints", recipe) / checkpoint_id
+
+
+def answer_checks(workspace: Workspace, recipe: str, checkpoint_id: str) -> list[Answer]:
+    """Ask the lineage checks of one checkpoint, by the ledger as it is now.
+
+    Raises:
+        LineageError: there is no ledger, or its chain is broken.
+    """
+    ledger = Ledger.open(workspace.root / LEDGER_FOLDER)
+    events = ledger.events()
+    [checkpoint] = [e for e in list_checkpoints(events, recipe) if e.facts["checkpoint"] == checkpoint_id]
+    with ledger.connect() as connection:
+        return _answer(connection, events, checkpoint, checkpoint_folder(workspace, recipe, checkpoint_id), ledger)
+
+
+def _answer(connection: Any, events: Sequence[Event], checkpoint: Event, folder: Path, ledger: Ledger) -> list[Answer]:
+    own = checkpoint.facts["checkpoint"]
+    manifest = build_manifest(connection, events, checkpoint)
+    reached = [
+        f"{tombstone.selector.kind} {tombstone.selector.value[:40]} reaches it: {taint.how} {taint.through}"
+        for tombstone in list_tombstones(events)
+        for taint in find_taint(connection, events, tombstone.selector)
+        if taint.checkpoint == own and taint.through
+    ]
+    problems = [f"{found.where}: {found.words}" for found in verify_checkpoint_folder(folder, ledger) if found.level == "error"]
+    return judge_checkpoint(manifest, read_manifest(folder), reached, problems)
