@@ -85,6 +85,12 @@ _NAMED = {
 _IS_BRANCHED = """select (select count(*) from derivation) <> (select count(*) from generation)
   or exists (select 1 from derivation where role <> 'seed') as answer"""
 
+# Materialized, the derivations are read once and not once a step; where every row has its own seed alone, one step is all there are.
+_REACHED_BRANCHED = """with recursive edge as materialized (select child, parent from derivation),
+  reached(id) as ($named union select d.child from edge d join reached r on d.parent = r.id)"""
+_REACHED = """with named(id) as ($named),
+  reached(id) as (from named union select child from derivation where parent in (from named))"""
+
 
 class Touched(NamedTuple):
     """What a selector names of a checkpoint: rows of its dataset, rows seen, and tokens."""
@@ -101,16 +107,14 @@ def find_touched(connection: Any, selector: Selector) -> list[Touched]:
     """The checkpoints whose own rows a selector names; checkpoint_id is the ledger's."""
     if selector.kind == "benchmark":
         return []
-    is_by_row = selector.kind in ROW_SELECTORS or (selector.kind in _NAMED and fetch(connection, _IS_BRANCHED)[0]["answer"])
-    if is_by_row:
-        # Materialized, the derivations are read once and not once a step.
-        sql = f"""with recursive edge as materialized (select child, parent from derivation),
-            reached(id) as ({_NAMED[selector.kind]} union select d.child from edge d join reached r on d.parent = r.id)
-          select m.checkpoint_id, count(*) as n_rows, count(x.generation_id) as n_rows_seen,
+    is_branched = selector.kind in _NAMED and fetch(connection, _IS_BRANCHED)[0]["answer"]
+    if is_branched or selector.kind in ROW_SELECTORS:
+        sql = f"""{_REACHED_BRANCHED if is_branched else _REACHED} select m.checkpoint_id, count(*) as n_rows, count(x.generation_id) as n_rows_seen,
           coalesce(sum(x.n_tokens), 0)::bigint as n_tokens, coalesce(sum(x.n_loss_tokens), 0)::bigint as n_loss_tokens
           from (select * from snapshot_row where split = 'train') s semi join reached r on r.id = s.generation_id
           join (select distinct checkpoint_id, snapshot_id from mix) m on m.snapshot_id = s.snapshot_id
           left join exposure x on x.checkpoint_id = m.checkpoint_id and x.generation_id = s.generation_id group by m.checkpoint_id"""
+        sql = sql.replace("$named", _NAMED[selector.kind])
     else:
         sql = f"""select m.checkpoint_id, sum(m.n_rows)::bigint as n_rows, sum(m.n_rows_seen)::bigint as n_rows_seen,
           sum(m.n_tokens)::bigint as n_tokens, sum(m.n_loss_tokens)::bigint as n_loss_tokens

@@ -32,9 +32,10 @@ _ENDPOINTS = """select endpoint_id from endpoint where role <> 'judge' and (list
   or list_contains($served, served_model) or list_contains($fingerprint, system_fingerprint) or list_contains($licence, licence))"""
 _SEEDS = """select seed_id from seed where list_contains($licence, licence) or list_contains($source, source)
   or list_contains($seed, seed_id::varchar) """
-CLOSURE = f"""with recursive reached(id) as (select generation_id from generation where endpoint_id in ({_ENDPOINTS})
+CLOSURE = f"""with recursive edge as materialized (select child, parent from derivation),
+  reached(id) as (select generation_id from generation where endpoint_id in ({_ENDPOINTS})
     union {_SEEDS} union select unnest($generation)::uuid
-    union select d.child from derivation d join reached r on d.parent = r.id)"""
+    union select d.child from edge d join reached r on d.parent = r.id)"""
 
 
 class Withdrawals(NamedTuple):
