@@ -14,8 +14,9 @@ from typing import Any
 
 import dagster as dg
 
+from distill_assets.errors import LineageError
 from distill_assets.gates import DATA_VERSION_TAG, asset_key
-from distill_assets.lineage.audits.query import list_checkpoints
+from distill_assets.lineage.audits.query import find_checkpoint, list_checkpoints
 from distill_assets.lineage.audits.taint import find_taint
 from distill_assets.lineage.chain import Event
 from distill_assets.lineage.findings import CHECKS, Answer, judge_checkpoint
@@ -93,15 +94,26 @@ def _answer(connection: Any, events: Sequence[Event], checkpoint: Event, folder:
         if taint.checkpoint == own and taint.through
     ]
     problems = [f"{found.where}: {found.words}" for found in verify_checkpoint_folder(folder, ledger) if found.level == "error"]
-    return judge_checkpoint(manifest, read_manifest(folder), reached, problems)
+    try:
+        sealed = read_manifest(folder)
+    except LineageError as error:
+        sealed, problems = manifest, [str(error), *problems]
+    return judge_checkpoint(manifest, sealed, reached, problems)
 
 
 def report_checkpoint(
     context: dg.AssetExecutionContext | dg.OpExecutionContext, workspace: Workspace, recipe: str, checkpoint_id: str
 ) -> dict[str, Any]:
-    """Seal a checkpoint, show its lineage as a materialization of its partition, and ask its checks; return its lineage."""
+    """Seal a checkpoint, show its lineage as a materialization of its partition, and ask its checks; return its lineage.
+
+    A lineage.json that somebody changed is left as it is; the check `manifest_matches_ledger` says so.
+    """
     ledger, folder = open_ledger(workspace), checkpoint_folder(workspace, recipe, checkpoint_id)
-    manifest = seal_checkpoint(ledger, folder, checkpoint_id, read_now(), {"run_id": context.run_id})
+    try:
+        manifest = seal_checkpoint(ledger, folder, checkpoint_id, read_now(), {"run_id": context.run_id})
+    except LineageError as error:
+        context.log.error(str(error))
+        manifest = describe_checkpoint_now(ledger, checkpoint_id)
     context.instance.add_dynamic_partitions(str(name_partitions(recipe).name), [checkpoint_id])
     context.log_event(
         dg.AssetMaterialization(
@@ -113,6 +125,13 @@ def report_checkpoint(
     )
     report_answers(context, recipe, checkpoint_id, answer_checks(workspace, recipe, checkpoint_id))
     return manifest
+
+
+def describe_checkpoint_now(ledger: Ledger, checkpoint_id: str) -> dict[str, Any]:
+    """A checkpoint's lineage as the ledger tells it now; nothing is written."""
+    events = ledger.events()
+    with ledger.connect() as connection:
+        return build_manifest(connection, events, find_checkpoint(events, checkpoint_id))
 
 
 def build_audit_job(recipe: str) -> dg.JobDefinition:
