@@ -92,15 +92,15 @@ def scrub_texts(workspace: Workspace, recipe: str, after: Head, texts: Texts, sa
 
 
 def find_sought(texts: Texts, after: Head) -> tuple[str, ...]:
-    """Beginnings of the texts, without those that rows which stay have too."""
+    """Beginnings of the texts, without those that stand anywhere in rows which stay."""
     sought = pl.Series("sought", sorted({_fold(text)[:SOUGHT_CHARS] for text in texts.texts}), dtype=pl.String)
     staying: set[str] = set()
     for table in TABLES.values():
         frame = after.read(table)
         for name, field in table.fields.items():
-            if frame is not None and field.dtype == pl.String and not name.endswith(("_id", "_key")):
+            if frame is not None and len(sought) and field.dtype == pl.String and not name.endswith(("_id", "_key")):
                 words = frame[name].drop_nulls().unique().str.replace_all(r"\s+", " ")
-                staying |= set(words.str.strip_chars().str.slice(0, SOUGHT_CHARS))
+                staying |= set(words.str.extract_many(sought.to_list(), overlapping=True).explode().drop_nulls())
     return tuple(text for text in sought if text not in staying and len(text) >= MIN_CHARS)
 
 
