@@ -80,7 +80,9 @@ def _paths(manifest: Mapping[str, Any]) -> Counter[Way]:
     for row in manifest["flow"]:
         path = (f"{fold(row['source'])}\n{fold(row['licence'])}", fold(row["teacher"]), fold(row["judge"]), fold(row["fate"]))
         found[path] += row["n_rows"]
-    return _end_paths(+found, manifest["exposure"]["n_rows_seen"])
+    n_seen = manifest["exposure"]["n_rows_seen"]
+    n_kept = sum(n for path, n in found.items() if path[3] == KEPT)
+    return _end_paths(+found, n_kept if n_seen is None else n_seen)  # where nobody counted, no row is said to be left out
 
 
 def _end_paths(paths: Mapping[Way, int], n_seen: int) -> Counter[Way]:

@@ -59,8 +59,9 @@ def _funnel(manifest: Mapping[str, Any]) -> list[tuple[str, int, float, str]]:
         *((f"dropped: {fold(reason)}", n, "bad") for reason, n in sorted(found["dropped"].items(), key=lambda item: (-item[1], item[0]))),
         ("kept", found["n_kept"], "good"), ("seen in training", seen["n_rows_seen"], "good"),
     ]  # fmt: skip
-    most = max(1, *(n for _, n, _ in steps))
-    return [(words, n, n / most, kind) for words, n, kind in steps]
+    told = [step for step in steps if step[1] is not None]  # of a checkpoint of before, not all was recorded
+    most = max(1, *(n for _, n, _ in told))
+    return [(words, n, n / most, kind) for words, n, kind in told]
 
 
 def _settings(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

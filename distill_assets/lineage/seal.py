@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from distill_assets.errors import LineageError
 from distill_assets.lineage.audits.query import find_checkpoint
 from distill_assets.lineage.cards import render_model_card
+from distill_assets.lineage.chain import Event
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.manifest import MANIFEST, build_manifest, render
 from distill_assets.storage import write_text
 
 PAGE, CARD = "audit.html", "README.md"
+_HOW = "move it away and run the job audit_<recipe>, which writes it anew"
 
 
 def seal_checkpoint(ledger: Ledger, folder: Path, checkpoint_id: str, at: str, dagster: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,11 +31,16 @@ def seal_checkpoint(ledger: Ledger, folder: Path, checkpoint_id: str, at: str, d
 
     Args:
         folder: the checkpoint's, with its weights. at: time of day for the event.
+
+    Raises:
+        LineageError: the lineage that is there is none that the ledger recorded; it stays as the trace of who changed it.
     """
     from distill_assets.lineage.page import render_page  # its templates are no part of a question's time
 
     events = ledger.events()
     checkpoint = find_checkpoint(events, checkpoint_id)
+    if is_foreign(events, folder, checkpoint_id):
+        raise LineageError(f"{folder / MANIFEST} is not as it was written. It was not replaced. Keep it, {_HOW}.")
     with ledger.connect() as connection:
         manifest = build_manifest(connection, events, checkpoint)
     if (sealed := read_manifest(folder)) is not None and _same(sealed, manifest) and _is_recorded(events, sealed, folder):
@@ -59,12 +66,23 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise LineageError(
-            f"{file} cannot be read: {error}. Nothing was changed. Restore it from a copy, or move it away: distill lineage seal writes it anew."
-        ) from error
+        raise LineageError(f"{file} cannot be read: {error}. Nothing was changed. Restore it from a copy, or {_HOW}.") from error
     if not isinstance(found, dict):
         raise LineageError(f"{file} is no lineage: expected an object, got {type(found).__name__}. Move it away and seal again.")
     return found
+
+
+def is_foreign(events: Iterable[Event], folder: Path, checkpoint_id: str) -> bool:
+    """Whether there is a lineage.json beside the weights that the chain never recorded; each is recorded before it is written."""
+    try:
+        digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    except OSError:
+        return False
+    return all(event.facts["sha256"] != digest for event in _list_seals(events, checkpoint_id))
+
+
+def _list_seals(events: Iterable[Event], checkpoint_id: str) -> list[Event]:
+    return [event for event in events if event.kind == "manifest" and event.facts.get("checkpoint") == checkpoint_id]
 
 
 def _same(sealed: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
@@ -72,7 +90,7 @@ def _same(sealed: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     return {**sealed, "ledger": None} == {**manifest, "ledger": None}
 
 
-def _is_recorded(events: list[Any], sealed: Mapping[str, Any], folder: Path) -> bool:
+def _is_recorded(events: Iterable[Event], sealed: Mapping[str, Any], folder: Path) -> bool:
     digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
-    told = [event for event in events if event.kind == "manifest" and event.facts.get("checkpoint") == sealed["checkpoint"]["id"]]
+    told = _list_seals(events, sealed["checkpoint"]["id"])
     return bool(told) and told[-1].facts["sha256"] == digest and (folder / PAGE).is_file() and (folder / CARD).is_file()

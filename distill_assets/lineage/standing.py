@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from distill_assets.errors import LineageError
 from distill_assets.lineage.audits.query import list_checkpoints
 from distill_assets.lineage.audits.taint import find_taint
 from distill_assets.lineage.chain import Event
@@ -51,4 +52,8 @@ def _answer(connection: Any, events: Sequence[Event], checkpoint: Event, folder:
         if taint.checkpoint == own and taint.through
     ]
     problems = [f"{found.where}: {found.words}" for found in verify_checkpoint_folder(folder, ledger) if found.level == "error"]
-    return judge_checkpoint(manifest, read_manifest(folder), reached, problems)
+    try:
+        sealed = read_manifest(folder)
+    except LineageError as error:
+        sealed, problems = manifest, [str(error), *problems]
+    return judge_checkpoint(manifest, sealed, reached, problems)

@@ -173,7 +173,10 @@ def make_facts(checkpoint_id: str, seen: Mapping[str, Seen] | None, student: Map
     files = {"model.safetensors": {"sha256": "0" * 64, "bytes": 1}}
     return {
         "weights_sha256": weights(checkpoint_id), "files": files, "student": {**STUDENT, **student}, "exposure": exposure,
-        "merkle_root": None, "code": {"package_version": "0"}, "environment": {}, "config": {},
+        "merkle_root": None, "code": {"package_version": "0", "git_sha": None, "is_dirty": None, "diff_sha256": None},
+        "config": {"recipe_sha256": "0" * 64, "train": {}},
+        "environment": {"python": "3", "platform": "any", "packages": {}, "packages_sha256": "0" * 64, "device": "cpu", "dtype": "float32",
+                        "threads": 1},
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from distill_assets.commands.lineage.after import Head, find_leaving_anywhere
 from distill_assets.commands.lineage.audit import open_own
 from distill_assets.commands.lineage.planning import ROWS, estimate_costs, plan_as_data, plan_erasure, show_plan
 from distill_assets.commands.lineage.scrubbing import Scrubbed, Texts, forget_runs, gather_texts, scrub_texts, wipe_orphans
-from distill_assets.commands.lineage.selecting import check_known, read_selector
+from distill_assets.commands.lineage.selecting import PENDING, check_known, read_selector
 from distill_assets.commands.lineage.withdrawing import bury, run_audits
 from distill_assets.commands.run import run_recipe
 from distill_assets.commands.tables import find_versions
@@ -38,7 +38,7 @@ from distill_assets.resources import read_wall_clock_s
 from distill_assets.storage import Workspace, write_text
 from distill_assets.tables import TRAINING_DATASET
 
-RECEIPTS, PENDING = "receipts", "erasing"
+RECEIPTS = "receipts"
 CURATED = [TRAINING_DATASET.name, "dropped_samples", "corpus_diversity"]
 
 

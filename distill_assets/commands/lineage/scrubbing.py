@@ -206,12 +206,21 @@ def _drop_files(workspace: Workspace, recipe: str, after: Head, texts: Texts, so
     """Left-over rows of trainings, batches, reports and checks that hold a text."""
     folders = [workspace.folder(kind, recipe) for kind in ("work", "reports", "checks")]
     folders += [workspace.folder("journal", recipe) / "batches", *workspace.folder("checkpoints", recipe).glob("*.report")]
-    n = 0
+    n = _drop_drafts(workspace, recipe)
     for file in sorted(file for folder in folders for file in folder.rglob("*") if file.is_file() and file.suffix != ".lock"):
         if holds_text(file, sought):
             file.unlink()
             n += 1
     return n
+
+
+def _drop_drafts(workspace: Workspace, recipe: str) -> int:
+    """Files that killed runs began and never named; the recipe's lock is held, so nobody is writing one."""
+    folders = [workspace.folder(kind, recipe) for kind in ("tables", "vectors", "readings", "answers", "reviews", "journal")]
+    drafts = [file for folder in folders if folder.is_dir() for file in folder.rglob(".*.tmp") if file.is_file()]
+    for file in drafts:
+        file.unlink(missing_ok=True)
+    return len(drafts)
 
 
 def mark_replies(lines: list[Line], texts: Texts, sought: tuple[str, ...]) -> list[bool]:
@@ -245,12 +254,17 @@ def _list_strings(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def forget_runs(instance: dg.DagsterInstance, recipe: str, before_s: float) -> int:
-    """Delete a recipe's runs that ended before a time, in s since 1970, and what SQLite keeps of deleted rows.
+    """Delete a recipe's ended runs that began before a time, in s since 1970, and what SQLite keeps of deleted rows.
 
+    A run that was killed before then has been marked as ended by now; what it had written down is of before.
     What only those had materialized counts as never materialized: the next run makes it again, to the same content.
     """
     records = instance.get_run_records()
-    gone = [r.dagster_run.run_id for r in records if r.end_time and r.end_time < before_s and _is_of(r.dagster_run, recipe)]
+    gone = [
+        r.dagster_run.run_id
+        for r in records
+        if r.end_time and r.create_timestamp.timestamp() < before_s and _is_of(r.dagster_run, recipe)
+    ]
     for run_id in gone:
         instance.delete_run(run_id)
         shutil.rmtree(dagster_home() / "storage" / run_id, ignore_errors=True)

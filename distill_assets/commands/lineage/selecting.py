@@ -8,8 +8,10 @@ whole id needs no table.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -23,6 +25,8 @@ from distill_assets.lineage.tombstones import ROW_SELECTORS, SELECTORS, Selector
 from distill_assets.storage import Workspace, list_versions, scan_table
 from distill_assets.tables import RAW_GENERATIONS, REAL_SAMPLES, SEED_CORPUS
 
+# Folder of erasures that were begun.
+PENDING = "erasing"
 MEANINGS = {
     "teacher": "a teacher as the recipe names it, with version",
     "served": "the model that answered, by its own word",
@@ -72,7 +76,9 @@ def find_row(beginning: str, kind: str, ledger: Ledger, workspace: Workspace, re
     salt = ledger.salt()
     if len(beginning) == ID_CHARS:
         return salted(salt, beginning)
-    found = sorted(_list_ids(workspace, recipe.name, kind, beginning))
+    found = sorted(
+        _list_ids(workspace, recipe.name, kind, beginning) | _list_pending(workspace, recipe.name, kind, beginning, salt)
+    )
     if len(found) != 1:
         shown = name_culprits(found) or "none"
         raise LineageError(
@@ -89,6 +95,20 @@ def _list_ids(workspace: Workspace, recipe: str, kind: str, beginning: str) -> s
         for version in list_versions(workspace, recipe, table.name):
             rows = scan_table(workspace, recipe, table, version).select(column).filter(pl.col(column).str.starts_with(beginning))
             found |= set(rows.collect()[column])
+    return found
+
+
+def _list_pending(workspace: Workspace, recipe: str, kind: str, beginning: str, salt: bytes) -> set[str]:
+    """Rows whose erasure was begun and not ended: they can be gone from every table by now, and the same command has to go on."""
+    from distill_assets.lineage.ids import salted
+
+    found: set[str] = set()
+    for file in workspace.folder(PENDING, recipe).glob("*.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # of a damaged one the erasure itself speaks
+            data = json.loads(file.read_text(encoding="utf-8"))
+            selector = data["plan"]["selector"]
+            ids = [i for i in data["texts"]["row_ids"] if i.startswith(beginning) and selector["kind"] == kind]
+            found |= {i for i in ids if salted(salt, i) == selector["value"]}
     return found
 
 
