@@ -18,7 +18,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from distill_assets.errors import LineageError
 from distill_assets.gates import DATA_VERSION_TAG, asset_key
 from distill_assets.lineage.audits.query import find_checkpoint, list_checkpoints
-from distill_assets.lineage.findings import CHECKS, Answer
+from distill_assets.lineage.findings import CHECKS, Answer, name_withdrawn
 from distill_assets.lineage.flow import flow_as_markdown
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.manifest import build_manifest
@@ -205,7 +205,7 @@ def show_teachers(manifest: Mapping[str, Any]) -> dg.TableMetadataValue:
             "loss_tokens": teacher["n_loss_tokens"],
             "share": f"{teacher['share_frac']:.1%}",
             "terms": " ".join(str(teacher[name]) for name in ("licence", "terms_accepted_on") if teacher[name]) or "not said",
-            "flags": "; ".join([*teacher["flags"], *_withdrawn(manifest, teacher)]) or "none",
+            "flags": "; ".join([*teacher["flags"], *name_withdrawn(manifest, teacher)]) or "none",
         })
         for teacher in manifest["teachers"]
     ]  # fmt: skip
@@ -213,12 +213,3 @@ def show_teachers(manifest: Mapping[str, Any]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(
         records, schema=dg.TableSchema([dg.TableColumn(name, kinds.get(name, "string")) for name in columns])
     )
-
-
-def _withdrawn(manifest: Mapping[str, Any], teacher: Mapping[str, Any]) -> list[str]:
-    fields = {"teacher": "requested_model", "served": "served_model", "fingerprint": "system_fingerprint", "licence": "licence"}
-    return [
-        "WITHDRAWN"
-        for item in manifest["tombstones"]
-        if item["selector"]["kind"] in fields and teacher[fields[item["selector"]["kind"]]] == item["selector"]["value"]
-    ][:1]

@@ -24,6 +24,9 @@ CHECKS = {
 # Of a sealed lineage, what may be older than the ledger.
 MOVING = ("ledger", "tombstones", "evaluations")
 
+# Selector -> field of a teacher that it names.
+WITHDRAWN_BY = {"teacher": "requested_model", "served": "served_model", "fingerprint": "system_fingerprint", "licence": "licence"}
+
 
 class Answer(NamedTuple):
     """One check's answer: its name, whether it holds, and in words what does not, or what is open."""
@@ -106,3 +109,10 @@ def _note_open(name: str, manifest: Mapping[str, Any]) -> str:
         return ""
     open_ones = sorted({f"{i['obligation']} ({i['holder']})" for i in manifest["obligations"] if i["is_met"] is None})
     return f"for a person to decide: {name_culprits(open_ones)}" if open_ones else ""
+
+
+def name_withdrawn(manifest: Mapping[str, Any], teacher: Mapping[str, Any]) -> list[str]:
+    """WITHDRAWN, when a tombstone names this teacher; else nothing."""
+    selectors = [item["selector"] for item in manifest["tombstones"]]
+    hit = any(s["kind"] in WITHDRAWN_BY and teacher[WITHDRAWN_BY[s["kind"]]] == s["value"] for s in selectors)
+    return ["WITHDRAWN"] if hit else []

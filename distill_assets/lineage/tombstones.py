@@ -70,14 +70,16 @@ _MIX = {
     "source": "m.source = $value",
     "judge": "m.panel_id in (select panel_id from panel where judge = $value)",
 }
+# What was told last of a seed counts: a licence can have been put right.
+LATEST_SEEDS = "(select * from seed qualify row_number() over (partition by seed_id, recipe order by event_seq desc) = 1)"
 _BY_ENDPOINT = "select generation_id from generation where endpoint_id in (select endpoint_id from endpoint where role <> 'judge' and {} = $value)"
 # The rows that a selector names themselves; what was derived from them goes with them.
 _NAMED = {
     "teacher": _BY_ENDPOINT.format("requested_model"),
     "served": _BY_ENDPOINT.format("served_model"),
     "fingerprint": _BY_ENDPOINT.format("system_fingerprint"),
-    "licence": _BY_ENDPOINT.format("licence") + " union select seed_id from seed where licence = $value",
-    "source": "select seed_id from seed where source = $value",
+    "licence": _BY_ENDPOINT.format("licence") + f" union select seed_id from {LATEST_SEEDS} where licence = $value",
+    "source": f"select seed_id from {LATEST_SEEDS} where source = $value",
     "seed": "select $value::uuid",
     "generation": "select $value::uuid",
 }

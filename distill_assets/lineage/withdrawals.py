@@ -21,7 +21,15 @@ from distill_assets.lineage.audits.query import fetch
 from distill_assets.lineage.chain import CHAIN_FILE
 from distill_assets.lineage.ids import salted
 from distill_assets.lineage.ledger import Ledger
-from distill_assets.lineage.tombstones import SELECTORS, Selector, Tombstone, list_tombstones, mark_generations, mark_seeds
+from distill_assets.lineage.tombstones import (
+    LATEST_SEEDS,
+    SELECTORS,
+    Selector,
+    Tombstone,
+    list_tombstones,
+    mark_generations,
+    mark_seeds,
+)
 from distill_assets.storage import write_text
 
 # What the graph watches: the tombstones in force, written anew from the chain whenever they differ.
@@ -30,7 +38,7 @@ LEDGER_FOLDER = "ledger"
 
 _ENDPOINTS = """select endpoint_id from endpoint where role <> 'judge' and (list_contains($teacher, requested_model)
   or list_contains($served, served_model) or list_contains($fingerprint, system_fingerprint) or list_contains($licence, licence))"""
-_SEEDS = """select seed_id from seed where list_contains($licence, licence) or list_contains($source, source)
+_SEEDS = f"""select seed_id from {LATEST_SEEDS} where list_contains($licence, licence) or list_contains($source, source)
   or list_contains($seed, seed_id::varchar) """
 CLOSURE = f"""with recursive edge as materialized (select child, parent from derivation),
   reached(id) as (select generation_id from generation where endpoint_id in ({_ENDPOINTS})

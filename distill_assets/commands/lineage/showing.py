@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from distill_assets.lineage.findings import name_withdrawn
+
 MAX_CELL = 60
 MAX_LINES = 12
 
@@ -77,17 +79,11 @@ def show_checkpoint(manifest: Mapping[str, Any], answers: Sequence[Any], files: 
 def _teacher_cells(teacher: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[object, ...]:
     told = [teacher[name] for name in ("served_model", "system_fingerprint") if teacher[name]]
     terms = " ".join(str(teacher[name]) for name in ("licence", "terms_accepted_on") if teacher[name]) or "not said"
-    flags = [*teacher["flags"], *_find_withdrawn(teacher, manifest)]
+    flags = [*teacher["flags"], *name_withdrawn(manifest, teacher)]
     return (
         " / ".join(told) or teacher["requested_model"], teacher["provider"] or "-", f"{teacher['n_rows']:,}", f"{teacher['n_rows_seen']:,}",
         f"{teacher['n_loss_tokens']:,}", f"{teacher['share_frac']:.1%}", terms, "; ".join(flags),
     )  # fmt: skip
-
-
-def _find_withdrawn(teacher: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
-    fields = {"teacher": "requested_model", "served": "served_model", "fingerprint": "system_fingerprint", "licence": "licence"}
-    selectors = [item["selector"] for item in manifest["tombstones"]]
-    return ["WITHDRAWN"] if any(s["kind"] in fields and teacher[fields[s["kind"]]] == s["value"] for s in selectors) else []
 
 
 def _show_judges(manifest: Mapping[str, Any]) -> list[str]:
@@ -113,7 +109,8 @@ def _show_screening(manifest: Mapping[str, Any]) -> list[str]:
 def _show_figures(manifest: Mapping[str, Any]) -> list[str]:
     return [
         f"measured  {plain(item['model_role'])} {plain(item['benchmark'])} {plain(item['metric'])} {item['value']:.3f} "
-        f"({item['low']:.3f} to {item['high']:.3f}, n {item['n']:,})" + ("" if item["is_screened"] else "  unscreened")
+        + ("" if item["low"] is None else f"({item['low']:.3f} to {item['high']:.3f}, n {item['n']:,})")
+        + ("" if item["is_screened"] else "  unscreened")
         for item in manifest["evaluations"]
     ]
 

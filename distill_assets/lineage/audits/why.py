@@ -72,7 +72,8 @@ def find_parents_of(connection: Any, rows: Sequence[str]) -> dict[str, list[dict
         if not frontier:
             break
     parents = {edge["parent"] for found in edges.values() for edge in found}
-    seeds = {seed["seed_id"]: seed for seed in look_up(connection, "seed", "seed_id", parents)}
+    told = sorted(look_up(connection, "seed", "seed_id", parents), key=lambda seed: seed["event_seq"])
+    seeds = {seed["seed_id"]: seed for seed in told}  # what was told last of a seed counts
     teachers = name_teachers(connection, parents - set(seeds))
     nothing = dict.fromkeys(("source", "licence", "kind", "recipe"))
 
