@@ -129,7 +129,7 @@ def test_an_audit_outlives_rebuilds_wiped_assets_and_deleted_runs(world: World) 
         write_jsonl(
             world.folder.path / "seeds" / "seeds.jsonl", [*SEEDS[n:], {**SEEDS[0], "text": f"singers born in the year {1960 + n}"}]
         )
-        world.run()
+        world.run("student_checkpoint")
     instance = open_instance()
     instance.wipe_assets(list(instance.all_asset_keys()))
     for run in instance.get_runs():
@@ -158,7 +158,7 @@ def test_a_withdrawn_model_turns_old_checkpoints_red_and_is_not_bought_again(wor
     assert said.exit_code == 0 and "touches 1 checkpoints" in said.output
     assert not world.check("no_withdrawn_teacher", first.name)
     assert read_manifest(first)["tombstones"][0]["reason"] == "poisoned"
-    world.run()
+    world.run("student_checkpoint")
     assert len(world.endpoint.requests) == sent
     assert set(world.rows(RAW_GENERATIONS)["provider"]) == {"embedded"}
     second = next(folder for folder in world.checkpoints() if folder != first)
@@ -167,7 +167,7 @@ def test_a_withdrawn_model_turns_old_checkpoints_red_and_is_not_bought_again(wor
     lift = world.distill("lineage", "withdraw", "--lift", buried["facts"]["tombstone_id"][:8], "--reason", "was a mistake")
     assert lift.exit_code == 0, lift.output
     assert world.check("no_withdrawn_teacher", first.name)
-    world.run()
+    world.run("student_checkpoint")
     assert len(world.endpoint.requests) == sent
     assert world.version("student_checkpoint") == first.name
 
@@ -202,7 +202,7 @@ def test_an_erased_seed_is_gone_from_every_file_and_the_receipt_proves_it(world:
     forged = {**receipt, "erased": {**receipt["erased"], "ids": receipt["erased"]["ids"][1:]}}
     file.write_text(json.dumps(forged))
     assert world.distill("lineage", "verify", str(file)).exit_code == 1
-    world.run()
+    world.run("raw_generations")
     assert len(world.endpoint.requests) == sent
     assert seed["seed_id"] not in set(world.rows(SEED_CORPUS)["seed_id"])
     spent = open_journal_cost(world)
