@@ -123,7 +123,7 @@ def test_killed_again_and_again_an_erasure_ends_where_an_undisturbed_one_ends(
     tmp_path: Path, home: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make(tmp_path / "recipe", endpoint, home)
-    assert world.run("student_checkpoint") == []
+    assert world.run() == []
     seed = seed_of(world, 1)
     texts, spent, n_sent = own_texts(world, seed), world.spent(), len(endpoint.requests)
     calm, killed = tmp_path / "calm", tmp_path / "killed"
