@@ -65,7 +65,7 @@ class Sensor:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_sensor_rebuilds_what_a_change_touches_and_nothing_else(home: Path, scenario: RecipeFolder) -> None:
     sensor = Sensor(scenario)
     first = sensor.settle()
