@@ -19,7 +19,7 @@ from distill_assets.clients.journal import ANSWERED, BATCHED, OURS, OVER, THEIRS
 from distill_assets.clients.outcomes import Whole, describe_rejection, find_stranger, read_outcome
 from distill_assets.clients.resolve import Call
 from distill_assets.clients.wire import Exchange, exchange, keep_headers
-from distill_assets.errors import TeacherError
+from distill_assets.errors import StorageError, TeacherError
 
 WAIT_S = 0.05
 MAX_WAIT_S = 120.0
@@ -104,6 +104,9 @@ class Caller:
             fault, used = self._take_in(desk, call, got, took)
             latency = took if fault is None else None
             return fault
+        except StorageError as error:
+            self.end(error)  # before the slot is free: whoever waits for it would buy what cannot be kept
+            raise
         finally:
             desk.throttle.release(latency, expected, used)
 

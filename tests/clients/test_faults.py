@@ -335,20 +335,27 @@ sys.path.insert(0, {root!r})
 from tests.clients.test_faults import run, TeacherSpec
 from distill_assets.errors import StorageError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+folder, n_room = Path(sys.argv[1]), int(sys.argv[3])
+size = sum(file.stat().st_size for file in folder.glob("segment-*.log"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + n_room, size + n_room))
 try:
-    run(Path(sys.argv[1]), TeacherSpec(model="m", base_url=sys.argv[2], limits={{"concurrency": 4}}), 300)
+    run(folder, TeacherSpec(model="m", base_url=sys.argv[2], limits={{"concurrency": 4}}), 300)
 except StorageError as error:
     print(error)
 """
 
 
-def test_a_disk_that_fills_up_in_the_middle_stops_the_run_and_loses_nothing_acknowledged(server: HostileServer, tmp_path: Path):
-    command = [sys.executable, "-c", FULL.format(root=str(ROOT)), str(tmp_path), server.base_url]
+@pytest.mark.parametrize("n_room", [340, 60_000], ids=["room for intents, and for no reply", "room for some replies"])
+def test_a_disk_that_fills_up_in_the_middle_stops_the_run_and_loses_nothing_acknowledged(
+    n_room: int, server: HostileServer, tmp_path: Path
+):
+    spec = TeacherSpec(model="m", base_url=server.base_url, limits={"concurrency": 4})
+    run(tmp_path, spec, 20)
+    command = [sys.executable, "-c", FULL.format(root=str(ROOT)), str(tmp_path), server.base_url, str(n_room)]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
     assert re.search(r"cannot be written: (File too large|No space left on device). Replies that were acknowledged are safe", told)
     answered = server.stats()["answers"]
-    replies, counts = run(tmp_path, TeacherSpec(model="m", base_url=server.base_url), 300)
+    replies, counts = run(tmp_path, spec, 300)
     assert len(replies) == 300 and counts.reused >= answered - 4, "only what was in flight is bought again"
     assert server.stats()["duplicates"] <= 4
 
