@@ -206,10 +206,9 @@ def _list_exposures(connection: Any, events: Sequence[Event], row: str) -> list[
           where generation_id = $row::uuid""",
         {"row": row},
     )
-    names = _name_checkpoints(connection, events)
-    return sorted(
-        ({**item, "checkpoint": names.get(item["checkpoint_id"])} for item in found), key=lambda item: str(item["checkpoint"])
-    )
+    # In the order of their training: an id is no order, and an answer given once keeps its place.
+    names = _name_checkpoints(connection, events).items()
+    return [{**item, "checkpoint": name} for key, name in names for item in found if item["checkpoint_id"] == key]
 
 
 def _name_checkpoints(connection: Any, events: Sequence[Event]) -> dict[str, str]:

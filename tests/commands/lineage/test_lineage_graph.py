@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 from dagster._core.event_api import PartitionKeyFilter
@@ -103,7 +104,7 @@ def test_a_first_run_leaves_a_lineage_that_adds_up(world: World) -> None:
     lineage = read_manifest(folder)
     assert {file.name for file in folder.iterdir()} >= {"lineage.json", "audit.html", "README.md", "model.safetensors"}
     dataset = world.rows(TRAINING_DATASET)
-    train = dataset.filter(dataset["split"] == "train")
+    train = dataset.filter(pl.col("split") == "train")
     told = {teacher["served_model"]: teacher["n_rows"] for teacher in lineage["teachers"]}
     by_teacher = dict(train["teacher"].value_counts().iter_rows())
     assert told[SERVED] == by_teacher["remote:asked-model"] > 0
@@ -123,8 +124,9 @@ def test_a_first_run_leaves_a_lineage_that_adds_up(world: World) -> None:
 def test_an_audit_outlives_rebuilds_wiped_assets_and_deleted_runs(world: World) -> None:
     [first] = world.checkpoints()
     sealed = read_manifest(first)
-    row = world.rows(TRAINING_DATASET)["sample_id"][0]
+    row = world.rows(TRAINING_DATASET).filter(pl.col("split") == "train")["sample_id"][0]
     why = json.loads(world.distill("lineage", "why", "--row", row, "--json").output)
+    assert len(why["exposures"]) == 1
     for n in (1, 2):
         write_jsonl(
             world.folder.path / "seeds" / "seeds.jsonl", [*SEEDS[n:], {**SEEDS[0], "text": f"singers born in the year {1960 + n}"}]
