@@ -287,16 +287,31 @@ def test_a_person_labels_by_keyboard_in_a_browser(world: tuple[RecipeFolder, Pat
 
 def label_by_keyboard(page) -> None:
     page.locator("#sample[data-shown]").wait_for()
+    held = []
+    page.route("**/api/samples/*", lambda route: held.append(route))
+    first = page.locator("#sample").get_attribute("data-shown")
     page.keyboard.press("a")
     page.get_by_text("saved: accept").wait_for()
     page.get_by_text("1 of 6 labelled").wait_for()
     page.keyboard.press("c")
-    page.keyboard.type("why, in words")
+    page.keyboard.type("why, in words")  # the next sample has not come yet
     page.keyboard.press("Escape")
+    page.keyboard.press("r")  # nobody labels what is not shown
+    assert len(held) == 1
+    page.unroute("**/api/samples/*")  # what is held goes on
+    second = wait_for_another(page, first)
     page.keyboard.press("r")
     page.get_by_text("saved: reject").wait_for()
+    third = wait_for_another(page, second)
     page.keyboard.press("u")
     page.get_by_text("3 of 6 labelled").wait_for()
+    wait_for_another(page, third)
+
+
+def wait_for_another(page, shown: str) -> str:
+    another = page.locator(f"#sample[data-shown]:not([data-shown='{shown}'])")
+    another.wait_for()
+    return another.get_attribute("data-shown")
 
 
 def look_by_keyboard(page) -> None:

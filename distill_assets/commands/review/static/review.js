@@ -101,6 +101,7 @@ async function showSample() {
   document.querySelectorAll("footer button, footer textarea").forEach((control) => { control.disabled = !sample; });
   tellTrouble(sample ? "" : "No sample fits the filters.");
   if (!sample) return;
+  showComment(sample);
   let detail;
   try {
     detail = await ask(`/api/samples/${encodeURIComponent(sample.sample_id)}`);
@@ -111,6 +112,12 @@ async function showSample() {
   }
   if (sample !== current()) return;
   drawDetail(sample, detail);
+}
+
+// The comment is known before the server answers, and what is typed while it does stays.
+function showComment(sample) {
+  byId("comment").value = state.drafts.get(sample.sample_id) ?? sample.comment;
+  byId("comment").dataset.of = sample.sample_id;
 }
 
 function drawDetail(sample, detail) {
@@ -126,7 +133,6 @@ function drawDetail(sample, detail) {
   byId("sql").replaceChildren(...colour(detail.sql || "(none)"));
   byId("evidence").replaceChildren(...detail.evidence.map(drawVerdict));
   byId("judged").hidden = !detail.status;
-  byId("comment").value = state.drafts.get(sample.sample_id) ?? sample.comment;
   byId("chosen").hidden = state.session.drawn === "random" && howDrawn(sample) === "random";
   byId("sample").scrollTop = 0;
   byId("sample").dataset.shown = sample.sample_id;
@@ -164,6 +170,7 @@ function goTo(place) {
 }
 
 function goToOpen() {
+  keepDraft();
   const open = (sample) => !sample.label;
   const after = state.shown.findIndex((sample, place) => place > state.place && open(sample));
   const place = after >= 0 ? after : state.shown.findIndex(open);
@@ -176,7 +183,7 @@ function goToOpen() {
 
 function keepDraft() {
   const sample = current();
-  if (!sample || byId("sample").dataset.shown !== sample.sample_id) return;
+  if (!sample || byId("comment").dataset.of !== sample.sample_id) return;
   const text = byId("comment").value;
   if (text === sample.comment) state.drafts.delete(sample.sample_id);
   else state.drafts.set(sample.sample_id, text);
