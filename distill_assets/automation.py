@@ -12,7 +12,7 @@ condition leaves them alone, and the batch sensor starts a run when one has ende
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from distill_assets.clients.batch_files import FOLDER, Batch, are_held, find_ope
 from distill_assets.clients.batches import describe_waiting, poll_batches
 from distill_assets.config import Recipe, RecipeFolder, home_folder, read_secret
 from distill_assets.errors import DistillError
-from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, latest_version
+from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, read_latest, read_tags
 from distill_assets.identity import hash_file, make_id
 from distill_assets.lineage.withdrawals import FILE as WITHDRAWALS
 from distill_assets.lineage.withdrawals import LEDGER_FOLDER, write_watched
@@ -98,9 +98,11 @@ def observe_files(folder: RecipeFolder, instance: dg.DagsterInstance) -> list[dg
     """Runless materializations for the watched files whose content differs from what was last reported."""
     events = []
     write_watched(Workspace(home_folder()).root / LEDGER_FOLDER)
-    for watched in list_watched(folder):
-        key, version = asset_key(folder.recipe.name, watched.name), hash_watched(watched)
-        if latest_version(instance, key) != version:
+    files = {asset_key(folder.recipe.name, watched.name): watched for watched in list_watched(folder)}
+    latest = read_latest(instance, files)
+    for key, watched in files.items():
+        version = hash_watched(watched)
+        if read_tags(latest, key).get(DATA_VERSION_TAG) != version:
             metadata = {"n_files": len(watched.paths), "files": dg.MetadataValue.json([file.name for file in watched.paths])}
             events.append(dg.AssetMaterialization(key, metadata=metadata, tags={DATA_VERSION_TAG: version}))
     return events
@@ -112,32 +114,30 @@ def report_files(folder: RecipeFolder, instance: dg.DagsterInstance) -> None:
         instance.report_runless_asset_event(event)
 
 
-def find_causes(instance: dg.DagsterInstance, graph, key: dg.AssetKey) -> list[str]:
+def find_causes(latest: Mapping[dg.AssetKey, dg.EventLogRecord], graph, key: dg.AssetKey) -> list[str]:
     """Why the asset is out of date; empty when it is fresh.
 
     Args:
-        graph: a Dagster asset graph that holds `key` and its direct parents.
+        latest: what `read_latest` gives of `key` and its direct parents. graph: a Dagster asset graph that holds them.
     """
-    event = instance.get_latest_materialization_event(key)
-    materialization = event.asset_materialization if event else None
-    if materialization is None:
+    if key not in latest:
         return ["never materialized"]
-    node, tags = graph.get(key), materialization.tags or {}
+    node, tags = graph.get(key), read_tags(latest, key)
     causes = ["code"] if node.code_version != tags.get(CODE_VERSION_TAG) else []
     for parent in sorted(node.parent_keys):
-        if latest_version(instance, parent) != tags.get(INPUT_VERSION_TAG + parent.to_user_string()):
+        if read_tags(latest, parent).get(DATA_VERSION_TAG) != tags.get(INPUT_VERSION_TAG + parent.to_user_string()):
             causes.append(parent.to_user_string())
     return causes
 
 
-def waits_for_ancestor(instance: dg.DagsterInstance, graph, key: dg.AssetKey) -> bool:
+def waits_for_ancestor(latest: Mapping[dg.AssetKey, dg.EventLogRecord], graph, key: dg.AssetKey) -> bool:
     """True while something above the asset is out of date.
 
     The report reads early tables directly; without this it would be rebuilt once when they change, and
     again when the student between them has followed.
     """
     ancestors = (ancestor for ancestor in graph.get_ancestor_asset_keys(key) if graph.get(ancestor).is_materializable)
-    return any(find_causes(instance, graph, ancestor) for ancestor in ancestors)
+    return any(find_causes(latest, graph, ancestor) for ancestor in ancestors)
 
 
 class OutOfDate(dg.AutomationCondition):
@@ -150,8 +150,9 @@ class OutOfDate(dg.AutomationCondition):
 
     def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:
         """Select the asset when it is out of date."""
-        instance, graph = context.asset_graph_view.instance, context.asset_graph
-        is_hit = bool(find_causes(instance, graph, context.key)) and not waits_for_ancestor(instance, graph, context.key)
+        graph, key = context.asset_graph, context.key
+        latest = read_latest(context.asset_graph_view.instance, {key, *graph.get_ancestor_asset_keys(key)})
+        is_hit = bool(find_causes(latest, graph, key)) and not waits_for_ancestor(latest, graph, key)
         return dg.AutomationResult(context, context.candidate_subset if is_hit else context.get_empty_subset())
 
 

@@ -25,7 +25,7 @@ from distill_assets.commands.liveness import HOST_TAG, process_name
 from distill_assets.config import RecipeFolder, home_folder
 from distill_assets.definitions import build_definitions
 from distill_assets.errors import DistillError
-from distill_assets.gates import asset_key, find_unchecked, gate_problems
+from distill_assets.gates import asset_key, find_unchecked, gate_problems, read_latest
 from distill_assets.materialization import UNANSWERED
 from distill_assets.storage import hold_lock
 from distill_assets.tables import RAW_GENERATIONS, TABLES
@@ -125,8 +125,9 @@ def plan_wave(
     Args:
         again: assets to run although they are fresh.
     """
-    stale = again | {key for key in wanted if find_causes(instance, graph, key)}
-    missing = {key for key in stale if instance.get_latest_materialization_event(key) is None}
+    latest = read_latest(instance, graph.get_all_asset_keys())
+    stale = again | {key for key in wanted if find_causes(latest, graph, key)}
+    missing = stale - latest.keys()
     # What stands between two stale assets is fresh only until the upper one is rebuilt.
     above = {key: graph.get_ancestor_asset_keys(key) for key in graph.toposorted_asset_keys}
     unsettled = stale | {key for key in wanted if above[key] & stale}
@@ -139,7 +140,8 @@ def plan_wave(
 
 def _check_unchecked(job, instance: dg.DagsterInstance, folder: RecipeFolder, wanted: set[dg.AssetKey], graph) -> list[str]:
     """Judge what a killed run materialized and did not live to check; nothing below could read it."""
-    fresh = {key for key in wanted if not find_causes(instance, graph, key)}
+    latest = read_latest(instance, graph.get_all_asset_keys())
+    fresh = {key for key in wanted if not find_causes(latest, graph, key)}
     unchecked = find_unchecked(instance, _blocking_keys(folder, fresh))
     return _run_wave(job, instance, [], graph, unchecked)[0] if unchecked else []
 
