@@ -12,8 +12,8 @@ from hypothesis import settings
 from distill_assets.config import RecipeFolder
 from tests.scenario import write_scenario
 
-# The same examples each time: a run of the tests says something about the code, not about luck.
-settings.register_profile("repeatable", derandomize=True)
+# The same examples each time, however long they take: a run of the tests says something about the code, not about luck or load.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
