@@ -15,6 +15,7 @@ import polars as pl
 
 from distill_assets.errors import NothingSurvivedError
 from distill_assets.lineage.chain import Event
+from distill_assets.lineage.ids import salted
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.merkle import root_of
 from distill_assets.lineage.record import Recording
@@ -82,9 +83,9 @@ def leave_out(context: dg.AssetExecutionContext, rows: pl.DataFrame, marks: pl.S
 def find_root(ledger: Ledger, dataset_version: str) -> str | None:
     """The Merkle root of a dataset's rows; None when the ledger has none of them."""
     with ledger.connect() as connection:
-        [[snapshot]] = connection.execute("select salted(?)", [dataset_version]).fetchall()
-        [[n_rows]] = connection.execute("select count(*) from snapshot_row where snapshot_id = ?", [snapshot]).fetchall()
-        return root_of(connection, snapshot.hex) if n_rows else None
+        snapshot = salted(ledger.salt(), dataset_version)
+        [[n_rows]] = connection.execute("select count(*) from snapshot_row where snapshot_id = ?::uuid", [snapshot]).fetchall()
+        return root_of(connection, snapshot) if n_rows else None
 
 
 def open_ledger(workspace: Workspace) -> Ledger:

@@ -2,7 +2,6 @@
 corpus_diversity."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,7 +10,6 @@ import polars as pl
 from distill_assets import linking
 from distill_assets.call_log import open_bench
 from distill_assets.checks import blocking_keys
-from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
 from distill_assets.config import Recipe, RecipeFolder, cache_folder
 from distill_assets.curate.arbiter import arbiter_identity, ask_arbiter, choose_pairs
 from distill_assets.curate.contamination import find_hits
@@ -29,7 +27,7 @@ from distill_assets.curate.samples import gather_samples, take_accepted
 from distill_assets.curate.select import Selection, select_samples
 from distill_assets.curate.selection.funnel import count_funnel, draw_funnel
 from distill_assets.curate.sides import pair_band, pair_duplicates, pair_hits
-from distill_assets.curate.tokens import count_tokens
+from distill_assets.curate.tokens import count_tokens, find_tokenizer
 from distill_assets.curate.vectors.store import Vectors, plan_reader, read_vectors
 from distill_assets.curate.words import NORMALISER
 from distill_assets.errors import DistillError
@@ -164,7 +162,7 @@ def _build_marking(recipe: Recipe, sources: list[str]) -> dg.AssetsDefinition:
     def curation_marks(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
         require_gates(context, blocking_keys(recipe, ["duplicates", "contamination_hits"]))
         samples = take_accepted(_read_samples(context, workspace, recipe))
-        tokens = count_tokens(samples, _find_tokenizer(recipe)) if spec.max_tokens is not None else None
+        tokens = count_tokens(samples, find_tokenizer(recipe)) if spec.max_tokens is not None else None
         found = Findings(
             read_input(context, workspace, recipe, DUPLICATES), read_input(context, workspace, recipe, CONTAMINATION_HITS), tokens
         )
@@ -296,12 +294,6 @@ def _ask(
         "cost_usd_this_run": round(asked.get("cost_usd_this_run", 0.0) + verdicts.counts.usd, 6),
     }  # fmt: skip
     return verdicts.frame
-
-
-def _find_tokenizer(recipe: Recipe) -> Path | None:
-    """The student's tokenizer; None for one from scratch, which has none before its rows are chosen."""
-    base = resolve_base_model(recipe.student.base_model, cache_folder())
-    return None if base.name == TINY_NAME else base.path / "tokenizer.json"
 
 
 def _count_templates(marks: pl.DataFrame) -> pl.DataFrame:

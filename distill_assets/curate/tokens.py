@@ -1,6 +1,6 @@
 """How many tokens a sample has, as its student counts them.
 
-Belongs here: counting. Does not belong here: the bound on tokens (selection) or tokens for training (train).
+Belongs here: counting, and which tokenizer counts. Does not belong here: the bound on tokens (selection) or tokens for training (train).
 """
 
 from __future__ import annotations
@@ -9,7 +9,15 @@ from pathlib import Path
 
 import polars as pl
 
+from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
+from distill_assets.config import Recipe, cache_folder
 from distill_assets.errors import BaseModelError
+
+
+def find_tokenizer(recipe: Recipe) -> Path | None:
+    """The student's tokenizer; None for one from scratch, which has none before its rows are chosen."""
+    base = resolve_base_model(recipe.student.base_model, cache_folder())
+    return None if base.name == TINY_NAME else base.path / "tokenizer.json"
 
 
 def count_tokens(samples: pl.DataFrame, tokenizer_file: Path | None) -> pl.DataFrame:

@@ -57,7 +57,7 @@ from distill_assets.prompts import Prompt, load_prompt
 from distill_assets.recording import find_withdrawals, record_materialization
 from distill_assets.resources import GpuResource
 from distill_assets.reviews.labels import read_labels
-from distill_assets.reviews.measuring import ReviewFigures, keep_current, measure_review, settle_labels
+from distill_assets.reviews.measuring import ReviewFigures, measure_review, name_decided
 from distill_assets.storage import Workspace, find_instances, scan_table
 from distill_assets.tables import (
     DATABASES,
@@ -123,7 +123,7 @@ def _build_verdicts(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         require_gates(context, blocking_keys(recipe, ["raw_generations", "verdicts"]))
         generations = read_input(context, workspace, recipe, RAW_GENERATIONS)
         table = read_input(context, workspace, recipe, VERDICTS)
-        labels = find_labels(generations, read_input(context, workspace, recipe, REVIEW_LABELS), recipe)
+        labels = name_decided(generations, read_input(context, workspace, recipe, REVIEW_LABELS), recipe.judge.review.min_reviewers)
         replies = {}
         if rubric and pair_prompt:
             databases = read_input(context, workspace, recipe, DATABASES)
@@ -158,7 +158,7 @@ def _build_quality(folder: RecipeFolder, spec: QualitySpec) -> dg.AssetsDefiniti
     ) -> dg.MaterializeResult:
         require_gates(context, blocking_keys(recipe, ["raw_generations", "verdicts"]))
         generations = read_input(context, workspace, recipe, RAW_GENERATIONS)
-        people = find_labels(generations, read_input(context, workspace, recipe, REVIEW_LABELS), recipe)
+        people = name_decided(generations, read_input(context, workspace, recipe, REVIEW_LABELS), recipe.judge.review.min_reviewers)
         labels = label_quality(read_input(context, workspace, recipe, VERDICTS), people)
         base = resolve_base_model(recipe.student.base_model, cache_folder())
         models = plan_reading(spec, base, gpu.count_threads(recipe.student.threads), cache_folder())
@@ -202,7 +202,8 @@ def _build_settling(folder: RecipeFolder) -> list[dg.AssetsDefinition]:
         labels = read_input(context, workspace, recipe, REVIEW_LABELS)
         table = read_input(context, workspace, recipe, VERDICTS)
         scores = read_input(context, workspace, recipe, QUALITY_SCORES) if quality else None
-        frame = settle_samples(generations, table, find_labels(generations, labels, recipe), scores)
+        decided = name_decided(generations, labels, recipe.judge.review.min_reviewers)
+        frame = settle_samples(generations, table, decided, scores)
         shown = _describe_samples(frame, measure_review(labels, frame))
         result = publish_table(workspace, recipe, JUDGED_SAMPLES, frame, shown)
         rubric = _load_critics(folder)[0]
@@ -271,13 +272,6 @@ def _list_served(generations: pl.DataFrame) -> dict[str, list[str]]:
     """Teacher -> the models that answered for it."""
     pairs = generations.select("teacher", "served_model").drop_nulls().unique().sort("teacher", "served_model")
     return {str(teacher): group["served_model"].to_list() for (teacher,), group in pairs.group_by("teacher")}
-
-
-def find_labels(generations: pl.DataFrame, labels: pl.DataFrame, recipe: Recipe) -> dict[str, str]:
-    """Sample id -> accept or reject, where enough people agree and the text is the one that they saw."""
-    samples = generations.select(pl.col("generation_id").alias("sample_id"), "question", "trace", pl.col("completion").alias("sql"))
-    settled = settle_labels(keep_current(labels, samples), recipe.judge.review.min_reviewers)
-    return {sample_id: found.label for sample_id, found in settled.items() if found.label != "unsure"}
 
 
 def _find_earlier_judges(

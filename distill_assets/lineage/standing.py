@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from distill_assets.errors import LineageError
 from distill_assets.lineage.audits.query import list_checkpoints
@@ -29,7 +29,19 @@ def checkpoint_folder(workspace: Workspace, recipe: str, checkpoint_id: str) -> 
     return workspace.folder("checkpoints", recipe) / checkpoint_id
 
 
+class Standing(NamedTuple):
+    """A checkpoint's lineage as the ledger tells it now, and the answers to its checks."""
+
+    manifest: dict[str, Any]
+    answers: list[Answer]
+
+
 def answer_checks(workspace: Workspace, recipe: str, checkpoint_id: str) -> list[Answer]:
+    """The answers of `find_standing` alone."""
+    return find_standing(workspace, recipe, checkpoint_id).answers
+
+
+def find_standing(workspace: Workspace, recipe: str, checkpoint_id: str) -> Standing:
     """Ask the lineage checks of one checkpoint, by the ledger as it is now.
 
     Raises:
@@ -39,21 +51,22 @@ def answer_checks(workspace: Workspace, recipe: str, checkpoint_id: str) -> list
     events = ledger.events()
     [checkpoint] = [e for e in list_checkpoints(events, recipe) if e.facts["checkpoint"] == checkpoint_id]
     with ledger.connect() as connection:
-        return _answer(connection, events, checkpoint, checkpoint_folder(workspace, recipe, checkpoint_id), ledger)
-
-
-def _answer(connection: Any, events: Sequence[Event], checkpoint: Event, folder: Path, ledger: Ledger) -> list[Answer]:
-    own = checkpoint.facts["checkpoint"]
-    manifest = build_manifest(connection, events, checkpoint)
-    reached = [
-        f"{tombstone.selector.kind} {tombstone.selector.value[:40]} reaches it: {taint.how} {taint.through}"
-        for tombstone in list_tombstones(events)
-        for taint in find_taint(connection, events, tombstone.selector)
-        if taint.checkpoint == own and taint.through
-    ]
+        manifest = build_manifest(connection, events, checkpoint)
+        reached = _list_reaching(connection, events, checkpoint_id)
+    folder = checkpoint_folder(workspace, recipe, checkpoint_id)
     problems = [f"{found.where}: {found.words}" for found in verify_checkpoint_folder(folder, ledger) if found.level == "error"]
     try:
         sealed = read_manifest(folder)
     except LineageError as error:
         sealed, problems = manifest, [str(error), *problems]
-    return judge_checkpoint(manifest, sealed, reached, problems)
+    return Standing(manifest, judge_checkpoint(manifest, sealed, reached, problems))
+
+
+def _list_reaching(connection: Any, events: Sequence[Event], checkpoint_id: str) -> list[str]:
+    """Withdrawals that touch a checkpoint through other ones, in words."""
+    return [
+        f"{tombstone.selector.kind} {tombstone.selector.value[:40]} reaches it: {taint.how} {taint.through}"
+        for tombstone in list_tombstones(events)
+        for taint in find_taint(connection, events, tombstone.selector)
+        if taint.checkpoint == checkpoint_id and taint.through
+    ]

@@ -85,6 +85,17 @@ def _settle(votes: Counter[str], min_reviewers: int) -> Settled:
     return Settled(label if is_settled else "unsure", n, n - n_most)
 
 
+def name_decided(generations: pl.DataFrame, labels: pl.DataFrame, min_reviewers: int) -> dict[str, str]:
+    """Sample id -> accept or reject, where enough people agree and the text is the one that they saw.
+
+    Args:
+        generations: the table raw_generations. labels: the table review_labels.
+    """
+    shown = generations.select("question", "trace", sample_id="generation_id", sql="completion")
+    settled = settle_labels(keep_current(labels, shown), min_reviewers)
+    return {sample_id: found.label for sample_id, found in settled.items() if found.label != "unsure"}
+
+
 def keep_current(labels: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     """The labels of samples that are still there with the text that was shown.
 

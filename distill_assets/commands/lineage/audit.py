@@ -17,7 +17,7 @@ from distill_assets.lineage.chain import Event
 from distill_assets.lineage.findings import Answer
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.manifest import build_manifest
-from distill_assets.lineage.standing import answer_checks, checkpoint_folder
+from distill_assets.lineage.standing import checkpoint_folder, find_standing
 from distill_assets.lineage.tombstones import Selector
 from distill_assets.lineage.withdrawals import LEDGER_FOLDER
 from distill_assets.storage import Workspace
@@ -36,14 +36,11 @@ def open_own() -> tuple[Workspace, Ledger]:
 def audit_checkpoint(named: str | None) -> tuple[dict[str, Any], list[Answer], str]:
     """A checkpoint's lineage as the ledger tells it now, the answers to its checks, and its files in words."""
     workspace, ledger = open_own()
-    events = ledger.events()
-    checkpoint = find_checkpoint(events, named)
+    checkpoint = find_checkpoint(ledger.events(), named)
     own = checkpoint.facts["checkpoint"]
-    with ledger.connect() as connection:
-        manifest = build_manifest(connection, events, checkpoint)
-    answers = answer_checks(workspace, checkpoint.recipe, own)
+    manifest, answers = find_standing(workspace, str(checkpoint.recipe), own)
     is_well = next(answer.passed for answer in answers if answer.name == "manifest_matches_ledger")
-    folder = checkpoint_folder(workspace, checkpoint.recipe, own)
+    folder = checkpoint_folder(workspace, str(checkpoint.recipe), own)
     files = f"files {len(manifest['checkpoint']['files'])} {'✓' if is_well else '✗'}" if folder.is_dir() else "files gone"
     return manifest, answers, files
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from distill_assets.commands.instance import open_instance
-from distill_assets.commands.lineage.after import Head, find_leaving_anywhere
+from distill_assets.commands.lineage.after import find_leaving_anywhere
 from distill_assets.commands.lineage.audit import open_own
 from distill_assets.commands.lineage.planning import ROWS, estimate_costs, plan_as_data, plan_erasure, show_plan
+from distill_assets.commands.lineage.recorded import Recorded
 from distill_assets.commands.lineage.scrubbing import Scrubbed, Texts, forget_runs, gather_texts, scrub_texts, wipe_orphans
 from distill_assets.commands.lineage.selecting import PENDING, check_known, read_selector
 from distill_assets.commands.lineage.withdrawing import bury, run_audits
@@ -26,7 +27,6 @@ from distill_assets.commands.run import run_recipe
 from distill_assets.commands.tables import find_versions
 from distill_assets.config import RecipeFolder
 from distill_assets.errors import LineageError
-from distill_assets.lineage.audits.query import fetch
 from distill_assets.lineage.ids import salted
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.merkle import prove, read_tree
@@ -56,7 +56,8 @@ def plan(folder: RecipeFolder, options: Mapping[str, Any]) -> tuple[dict[str, An
     workspace, ledger, selector = _read(folder, options)
     planned = plan_erasure(folder, _open_head(folder, workspace), ledger, selector)
     costs = estimate_costs(planned, ledger, folder)
-    return plan_as_data(planned, costs), show_plan(planned, costs)
+    data = plan_as_data(planned, costs)
+    return data, show_plan(planned, data)
 
 
 def _read(folder: RecipeFolder, options: Mapping[str, Any]) -> tuple[Workspace, Ledger, Selector]:
@@ -67,8 +68,8 @@ def _read(folder: RecipeFolder, options: Mapping[str, Any]) -> tuple[Workspace, 
     return workspace, ledger, selector
 
 
-def _open_head(folder: RecipeFolder, workspace: Workspace) -> Head:
-    return Head(workspace, folder.recipe.name, find_versions(folder, open_instance()))
+def _open_head(folder: RecipeFolder, workspace: Workspace) -> Recorded:
+    return Recorded(workspace, folder.recipe.name, find_versions(folder, open_instance()))
 
 
 def execute(
@@ -134,7 +135,9 @@ def _read_pending(file: Path) -> Pending | None:
         ) from error
 
 
-def _rebuild(folder: RecipeFolder, workspace: Workspace, pending: Pending, is_training: bool, say: Callable[[str], None]) -> Head:
+def _rebuild(
+    folder: RecipeFolder, workspace: Workspace, pending: Pending, is_training: bool, say: Callable[[str], None]
+) -> Recorded:
     """Run what is out of date, and hold the new dataset against the one that the plan built from scratch."""
     _run(folder, is_training, say)
     after = _open_head(folder, workspace)
@@ -158,7 +161,7 @@ def _run(folder: RecipeFolder, is_training: bool, say: Callable[[str], None]) ->
 
 
 def _scrub(
-    folder: RecipeFolder, workspace: Workspace, after: Head, pending: Pending, is_training: bool, say: Callable[[str], None]
+    folder: RecipeFolder, workspace: Workspace, after: Recorded, pending: Pending, is_training: bool, say: Callable[[str], None]
 ) -> Scrubbed:
     """Remove the texts, and Dagster's runs of before; what only those had materialized is materialized again, to the same content."""
     n_runs = forget_runs(open_instance(), folder.recipe.name, pending.began_s)
@@ -167,12 +170,12 @@ def _scrub(
 
 
 def _write_receipt(
-    ledger: Ledger, folder: RecipeFolder, pending: Pending, after: Head, tombstone_id: str, scrubbed: Scrubbed
+    ledger: Ledger, folder: RecipeFolder, pending: Pending, after: Recorded, tombstone_id: str, scrubbed: Scrubbed
 ) -> tuple[dict[str, Any], Path]:
     salt, planned = ledger.salt(), pending.plan
     versions = {"before": planned["version_before"], "after": after.versions[TRAINING_DATASET.name]}
     with ledger.connect() as connection:
-        trees = {side: read_tree(connection, _salted_hex(connection, version)) for side, version in versions.items()}
+        trees = {side: read_tree(connection, salted(salt, version)) for side, version in versions.items()}
     ids = [salted(salt, sample) for sample in pending.sample_ids]
     ids_out = [salted(salt, sample) for sample in sorted(set(planned["rows_out"]) & set(pending.sample_ids))]
     sides = {side: {"data_version": versions[side], "merkle_root": trees[side].root} for side in versions}
@@ -194,10 +197,6 @@ def _write_receipt(
     write_text(file, text)
     ledger.append("erasure", folder.recipe.name, at, facts, {})
     return receipt, file
-
-
-def _salted_hex(connection: Any, identifier: str) -> str:
-    return fetch(connection, "select salted(?) as id", [identifier])[0]["id"]
 
 
 def _show_receipt(receipt: Mapping[str, Any], file: str) -> str:

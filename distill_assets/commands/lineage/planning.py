@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from distill_assets.clients.base_model import resolve_base_model
-from distill_assets.commands.lineage.after import Head, Leaving, build_after, find_leaving
+from distill_assets.commands.lineage.after import Leaving, build_after, check_built, find_leaving
+from distill_assets.commands.lineage.recorded import Recorded
 from distill_assets.commands.lineage.showing import plain, show_taint
 from distill_assets.config import RecipeFolder, cache_folder
 from distill_assets.errors import NothingSurvivedError
@@ -60,14 +61,13 @@ class Plan(NamedTuple):
         return hash_frame(TRAINING_DATASET, self.after) if self.after is not None else None
 
 
-def plan_erasure(folder: RecipeFolder, head: Head, ledger: Ledger, selector: Selector) -> Plan:
+def plan_erasure(folder: RecipeFolder, head: Recorded, ledger: Ledger, selector: Selector) -> Plan:
     """Plan an erasure on a recipe's tables as they are; nothing is changed."""
-    head.check()
+    check_built(head)
     events = ledger.events()
     others = [tombstone.selector for tombstone in list_tombstones(events) if tombstone.selector != selector]
     leaving = find_leaving(folder, head, read_withdrawals(ledger.root, only=[*others, selector]))
     before = head.read(TRAINING_DATASET)
-    assert before is not None
     after = _try_after(folder, head, leaving) if selector.kind in ROWS else before
     with ledger.connect() as connection:
         taints = find_taint(connection, events, selector)
@@ -79,7 +79,7 @@ def plan_erasure(folder: RecipeFolder, head: Head, ledger: Ledger, selector: Sel
     return Plan(selector, leaving, before, after, promoted, *names, taints, n_void, n_rejudged, is_exact)
 
 
-def _try_after(folder: RecipeFolder, head: Head, leaving: Leaving) -> pl.DataFrame | None:
+def _try_after(folder: RecipeFolder, head: Recorded, leaving: Leaving) -> pl.DataFrame | None:
     try:
         return build_after(folder, head, leaving)
     except NothingSurvivedError:
@@ -95,11 +95,11 @@ def _name_student(folder: RecipeFolder, dataset: pl.DataFrame | None) -> str | N
     return name_checkpoint(dataset, base.revision, recipe.student.train, is_curriculum(recipe))
 
 
-def _find_promoted(head: Head, before: pl.DataFrame, after: pl.DataFrame | None) -> list[str]:
+def _find_promoted(head: Recorded, before: pl.DataFrame, after: pl.DataFrame | None) -> list[str]:
     """Samples that come in because the one that stood for them leaves."""
-    marks = head.read(CURATION_MARKS)
-    if marks is None or after is None:
+    if after is None or not head.has(CURATION_MARKS):
         return []
+    marks = head.read(CURATION_MARKS)
     stood_for = set(marks.filter(pl.col("duplicate_of").is_not_null())["sample_id"])
     return sorted((set(after["sample_id"]) - set(before["sample_id"])) & stood_for)
 
@@ -122,15 +122,16 @@ def _count_judged_by(connection: Any, selector: Selector) -> int:
 
 def plan_as_data(plan: Plan, costs: Mapping[str, Any]) -> dict[str, Any]:
     """A plan as JSON."""
+    out, coming = plan.out, plan.coming
     return {
         "selector": plan.selector._asdict(),
         "n_seeds": plan.leaving.seeds.height,
         "n_generations": len(plan.leaving.sample_ids),
-        "n_rows_out": len(plan.out),
-        "n_rows_in": len(plan.coming),
+        "n_rows_out": len(out),
+        "n_rows_in": len(coming),
         "n_promoted": len(plan.promoted),
-        "rows_out": plan.out,
-        "rows_in": plan.coming,
+        "rows_out": out,
+        "rows_in": coming,
         "n_rows_before": plan.before.height,
         "n_rows_after": plan.after.height if plan.after is not None else 0,
         "version_before": hash_frame(TRAINING_DATASET, plan.before),
@@ -161,10 +162,9 @@ def estimate_costs(plan: Plan, ledger: Ledger, folder: RecipeFolder) -> dict[str
     }
 
 
-def show_plan(plan: Plan, costs: Mapping[str, Any]) -> str:
-    """A plan in words."""
-    data = plan_as_data(plan, costs)
-    displaced = len(plan.out) - len(set(plan.out) & set(plan.leaving.sample_ids))
+def show_plan(plan: Plan, data: Mapping[str, Any]) -> str:
+    """A plan in words; `data` is the plan as data."""
+    displaced = len(set(data["rows_out"]) - set(plan.leaving.sample_ids))
     lines = [
         f"erase {plain(plan.selector)}",
         f"  leave       {data['n_seeds']:,} seeds, {data['n_generations']:,} generations (with all that was derived from them)",

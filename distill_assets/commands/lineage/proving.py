@@ -19,7 +19,8 @@ from typing import Any
 import polars as pl
 
 from distill_assets.commands.lineage.audit import open_own
-from distill_assets.commands.lineage.rebuilding import Recorded, Step, list_recorded, rebuild_dataset
+from distill_assets.commands.lineage.rebuilding import Step, list_recorded, rebuild_dataset
+from distill_assets.commands.lineage.recorded import Recorded
 from distill_assets.commands.lineage.retraining import compare_weights, retrain
 from distill_assets.commands.lineage.showing import plain
 from distill_assets.config import RecipeFolder

@@ -10,29 +10,22 @@ follows from it is computed anew, without an index or a cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from distill_assets import linking
-from distill_assets.clients.base_model import TINY_NAME, resolve_base_model
+from distill_assets.commands.lineage.recorded import Recorded, open_vectors
 from distill_assets.commands.lineage.showing import plain
-from distill_assets.config import Recipe, RecipeFolder, cache_folder, count_cores
+from distill_assets.config import Recipe, RecipeFolder
+from distill_assets.curate.anew import curate_anew
 from distill_assets.curate.contamination import find_hits
-from distill_assets.curate.dataset import render_dataset
 from distill_assets.curate.decontaminate.items import gather_items
-from distill_assets.curate.duplicates import mark_duplicates
-from distill_assets.curate.marks import Findings, build_marks
 from distill_assets.curate.samples import gather_samples, take_accepted
-from distill_assets.curate.select import select_samples
-from distill_assets.curate.tokens import count_tokens
-from distill_assets.curate.vectors.store import Vectors, plan_reader, read_vectors
-from distill_assets.errors import LineageError, StorageError
+from distill_assets.errors import LineageError
 from distill_assets.judge.settle import settle_samples
 from distill_assets.lineage.chain import Event
-from distill_assets.reviews.measuring import keep_current, settle_labels
-from distill_assets.storage import Workspace, find_instances, read_table
+from distill_assets.reviews.measuring import name_decided
+from distill_assets.storage import Workspace
 from distill_assets.tables import (
     BENCHMARK_ITEMS,
     CONTAMINATION_HITS,
@@ -52,27 +45,6 @@ from distill_assets.tables import (
 )
 
 RECORDED, REBUILT = "as recorded", "rebuilt"
-
-
-class Recorded(NamedTuple):
-    """A recipe's tables as they were when a dataset was selected: where they lie and which version of each."""
-
-    workspace: Workspace
-    recipe: str
-    versions: dict[str, str]
-
-    def read(self, table: TableSpec) -> pl.DataFrame:
-        """One table.
-
-        Raises:
-            LineageError: it was not recorded, or its snapshot is gone or damaged.
-        """
-        if table.name not in self.versions:
-            raise LineageError(f"the ledger has no {table.name} of recipe '{self.recipe}' before this dataset")
-        try:
-            return read_table(self.workspace, self.recipe, table, self.versions[table.name])
-        except StorageError as error:
-            raise LineageError(f"{table.name} at version {self.versions[table.name]} is gone or cannot be read: {error}") from error
 
 
 class Step(NamedTuple):
@@ -109,7 +81,7 @@ def rebuild_dataset(folder: RecipeFolder, recorded: Recorded, scratch: Workspace
     Raises:
         LineageError: a table that it needs is gone.
     """
-    recipe, spec = folder.recipe, folder.recipe.curate
+    recipe = folder.recipe
 
     def take(table: TableSpec) -> pl.DataFrame:
         frame = recorded.read(table)
@@ -121,26 +93,20 @@ def rebuild_dataset(folder: RecipeFolder, recorded: Recorded, scratch: Workspace
         return frame
 
     judged = make(JUDGED_SAMPLES, _settle(recipe, take))
-    samples = gather_samples(judged, take(REAL_SAMPLES) if spec.mix.real_samples else None)
-    accepted = take_accepted(samples)
-    embed = _open_vectors(folder, recorded, scratch) if spec.embedding else None
-    is_semantic = spec.duplicates.semantic_cosine is not None
-    duplicates = make(DUPLICATES, mark_duplicates(accepted, spec.duplicates, None, embed if is_semantic else None).frame)
-    hits = _screen(recipe, accepted, embed, take, make)
-    tokens = count_tokens(accepted, _find_tokenizer(recipe)) if spec.max_tokens is not None else None
-    marks = make(CURATION_MARKS, build_marks(accepted, Findings(duplicates, hits, tokens), spec, None).frame)
-    instances = find_instances(recorded.workspace, recipe.name, take(DATABASES))
-    indexes = {name: linking.build_index(files[0]) for name, files in instances.items()}
-    return make(TRAINING_DATASET, render_dataset(select_samples(samples, marks, spec).kept, indexes))
+    samples = gather_samples(judged, take(REAL_SAMPLES) if recipe.curate.mix.real_samples else None)
+    _link_vectors(recipe.name, recorded.workspace, scratch)
+    embed = open_vectors(folder, scratch)
+    hits = _screen(recipe, take_accepted(samples), embed, take, make)
+    curated = curate_anew(recipe, samples, hits, recorded.index_databases(take(DATABASES)), embed)
+    make(DUPLICATES, curated.duplicates)
+    make(CURATION_MARKS, curated.marks)
+    return make(TRAINING_DATASET, curated.dataset)
 
 
 def _settle(recipe: Recipe, take: Callable[[TableSpec], pl.DataFrame]) -> pl.DataFrame:
-    generations, verdicts, labels = take(RAW_GENERATIONS), take(VERDICTS), take(REVIEW_LABELS)
-    scores = take(QUALITY_SCORES) if recipe.judge.quality else None
-    shown = generations.select("question", "trace", sample_id="generation_id", sql="completion")
-    settled = settle_labels(keep_current(labels, shown), recipe.judge.review.min_reviewers)
-    agreed = {sample_id: found.label for sample_id, found in settled.items() if found.label != "unsure"}
-    return settle_samples(generations, verdicts, agreed, scores)
+    generations, verdicts = take(RAW_GENERATIONS), take(VERDICTS)
+    decided = name_decided(generations, take(REVIEW_LABELS), recipe.judge.review.min_reviewers)
+    return settle_samples(generations, verdicts, decided, take(QUALITY_SCORES) if recipe.judge.quality else None)
 
 
 def _screen(
@@ -153,31 +119,13 @@ def _screen(
     return make(CONTAMINATION_HITS, find_hits(accepted, items, spec, embed).frame)
 
 
-def _open_vectors(folder: RecipeFolder, recorded: Recorded, scratch: Workspace) -> Any:
-    """Vectors from the workspace's store, linked into the scratch workspace, since reading a store locks and mends it."""
-    name, embedding = folder.recipe.name, folder.recipe.curate.embedding
-    assert embedding is not None
-    source, target = (side.folder("vectors", name) for side in (recorded.workspace, scratch))
+def _link_vectors(recipe: str, workspace: Workspace, scratch: Workspace) -> None:
+    """Link the workspace's vectors into the scratch one, since reading a store locks and mends it."""
+    source, target = (side.folder("vectors", recipe) for side in (workspace, scratch))
     for file in sorted(source.rglob("*.parquet")):
         link = target / file.relative_to(source)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(file)
-    reader = plan_reader(embedding, count_cores(), cache_folder())
-
-    def refuse(module: str, spec_file: Path) -> None:
-        raise LineageError(
-            f"the workspace has no vectors of some texts any more ({source}), so that nothing by meaning can be told"
-        )
-
-    def embed(texts: pl.Series) -> Vectors:
-        return read_vectors(scratch, name, reader, texts, refuse)
-
-    return embed
-
-
-def _find_tokenizer(recipe: Recipe) -> Path | None:
-    base = resolve_base_model(recipe.student.base_model, cache_folder())
-    return None if base.name == TINY_NAME else base.path / "tokenizer.json"
 
 
 def _compare(recorded: Recorded, table: TableSpec, frame: pl.DataFrame, how: str) -> Step:

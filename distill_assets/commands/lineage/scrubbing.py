@@ -23,7 +23,8 @@ import polars as pl
 
 from distill_assets.clients.forgetting import forget_replies
 from distill_assets.clients.segments import Line
-from distill_assets.commands.lineage.after import Head, Leaving
+from distill_assets.commands.lineage.after import Leaving
+from distill_assets.commands.lineage.recorded import Recorded
 from distill_assets.config import dagster_home
 from distill_assets.curate.vectors.store import name_texts
 from distill_assets.judge.quality.measure import list_texts
@@ -78,7 +79,7 @@ def gather_texts(leaving: Leaving) -> Texts:
     return Texts(frozenset(ids), frozenset(rows["request_id"]), frozenset(name_texts(named)), frozenset(keys), long)
 
 
-def scrub_texts(workspace: Workspace, recipe: str, after: Head, texts: Texts, say: Callable[[str], None]) -> Scrubbed:
+def scrub_texts(workspace: Workspace, recipe: str, after: Recorded, texts: Texts, say: Callable[[str], None]) -> Scrubbed:
     """Remove texts from every place of a workspace that keeps some, then look for what is left."""
     sought = find_sought(texts, after)
     with hold_lock(workspace.root / "locks" / f"{recipe}.lock", f"removing texts of {recipe}"):
@@ -91,7 +92,7 @@ def scrub_texts(workspace: Workspace, recipe: str, after: Head, texts: Texts, sa
     return Scrubbed(n_files, n_replies, 0, tuple(find_left(workspace, sought)))
 
 
-def find_sought(texts: Texts, after: Head) -> tuple[str, ...]:
+def find_sought(texts: Texts, after: Recorded) -> tuple[str, ...]:
     """What is looked for: the beginning of each text, its whole where rows that stay hold the beginning, nothing where they hold it all."""
     whole = {folded for text in texts.texts if len(folded := _fold(text)) >= MIN_CHARS}
     begin = {text[:SOUGHT_CHARS] for text in whole}
@@ -100,12 +101,12 @@ def find_sought(texts: Texts, after: Head) -> tuple[str, ...]:
     return tuple(sorted((begin - held) | {text for text in whole - held if text[:SOUGHT_CHARS] in held}))
 
 
-def _list_staying(after: Head) -> Iterator[pl.Series]:
+def _list_staying(after: Recorded) -> Iterator[pl.Series]:
     """The words of all tables in use, white space folded."""
-    for table in TABLES.values():
+    for table in (table for table in TABLES.values() if after.has(table)):
         frame = after.read(table)
         for name, field in table.fields.items():
-            if frame is not None and field.dtype == pl.String and not name.endswith(("_id", "_key")):
+            if field.dtype == pl.String and not name.endswith(("_id", "_key")):
                 yield frame[name].drop_nulls().unique().str.replace_all(r"\s+", " ").str.strip_chars().rename("words")
 
 
@@ -121,7 +122,7 @@ def _fold(text: str) -> str:
     return " ".join(text.split())
 
 
-def _drop_tables(workspace: Workspace, recipe: str, after: Head, texts: Texts, sought: tuple[str, ...]) -> int:
+def _drop_tables(workspace: Workspace, recipe: str, after: Recorded, texts: Texts, sought: tuple[str, ...]) -> int:
     """Snapshots that are not in use any more and hold one of the rows."""
     n = 0
     for name, table in TABLES.items():
@@ -143,7 +144,7 @@ def _holds_rows(file: Path, fields: Iterable[str], texts: Texts) -> bool:
     return any(not texts.row_ids.isdisjoint(ids[name].drop_nulls().unique()) for name in columns)
 
 
-def _drop_caches(workspace: Workspace, recipe: str, after: Head, texts: Texts, sought: tuple[str, ...]) -> int:
+def _drop_caches(workspace: Workspace, recipe: str, after: Recorded, texts: Texts, sought: tuple[str, ...]) -> int:
     """The indexes of duplicates and of traces, which hold hashes of every text; they are built anew when they are needed."""
     n = 0
     for folder in (workspace.folder("duplicates", recipe), workspace.folder("traces", recipe)):
@@ -152,7 +153,7 @@ def _drop_caches(workspace: Workspace, recipe: str, after: Head, texts: Texts, s
     return n
 
 
-def _drop_rows(workspace: Workspace, recipe: str, after: Head, texts: Texts, sought: tuple[str, ...]) -> int:
+def _drop_rows(workspace: Workspace, recipe: str, after: Recorded, texts: Texts, sought: tuple[str, ...]) -> int:
     """Rows of the caches that are files of rows: vectors, readings, answers."""
     wanted = (("vectors", "text_id", texts.text_ids), ("readings", "text_key", texts.text_keys))
     n = 0
@@ -189,7 +190,7 @@ def _hold_texts(rows: pl.DataFrame, sought: tuple[str, ...]) -> pl.Series:
     return marks
 
 
-def _drop_labels(workspace: Workspace, recipe: str, after: Head, texts: Texts, sought: tuple[str, ...]) -> int:
+def _drop_labels(workspace: Workspace, recipe: str, after: Recorded, texts: Texts, sought: tuple[str, ...]) -> int:
     """What people wrote of the rows: their labels go with the rows."""
     file = workspace.folder("reviews", recipe) / "labels.jsonl"
     if not file.is_file():
@@ -202,7 +203,7 @@ def _drop_labels(workspace: Workspace, recipe: str, after: Head, texts: Texts, s
     return 1
 
 
-def _drop_files(workspace: Workspace, recipe: str, after: Head, texts: Texts, sought: tuple[str, ...]) -> int:
+def _drop_files(workspace: Workspace, recipe: str, after: Recorded, texts: Texts, sought: tuple[str, ...]) -> int:
     """Left-over rows of trainings, batches, reports and checks that hold a text."""
     folders = [workspace.folder(kind, recipe) for kind in ("work", "reports", "checks")]
     folders += [workspace.folder("journal", recipe) / "batches", *workspace.folder("checkpoints", recipe).glob("*.report")]

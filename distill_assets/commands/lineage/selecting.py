@@ -20,6 +20,7 @@ import polars as pl
 from distill_assets.config import Recipe
 from distill_assets.errors import LineageError, name_culprits
 from distill_assets.identity import ID_CHARS
+from distill_assets.lineage.ids import salted
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.tombstones import ROW_SELECTORS, SELECTORS, Selector
 from distill_assets.storage import Workspace, list_versions, scan_table
@@ -69,8 +70,6 @@ def find_row(beginning: str, kind: str, ledger: Ledger, workspace: Workspace, re
     Raises:
         LineageError: none or several have an id that begins so.
     """
-    from distill_assets.lineage.ids import salted
-
     if not re.fullmatch(rf"[0-9a-f]{{4,{ID_CHARS}}}", beginning):
         raise LineageError(f"{beginning!r} is no id: 4 to {ID_CHARS} characters of 0-9 and a-f. Nothing was done.")
     salt = ledger.salt()
@@ -100,8 +99,6 @@ def _list_ids(workspace: Workspace, recipe: str, kind: str, beginning: str) -> s
 
 def _list_pending(workspace: Workspace, recipe: str, kind: str, beginning: str, salt: bytes) -> set[str]:
     """Rows whose erasure was begun and not ended: they can be gone from every table by now, and the same command has to go on."""
-    from distill_assets.lineage.ids import salted
-
     found: set[str] = set()
     for file in workspace.folder(PENDING, recipe).glob("*.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):  # of a damaged one the erasure itself speaks
