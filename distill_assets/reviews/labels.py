@@ -3,7 +3,7 @@
 Belongs here: one label, the file that keeps it, reading it back. Does not belong here: which samples people see
 (drawing), what their labels mean together (measuring), labels made elsewhere (exchange) or asking anybody (commands).
 
-A person's label is the dearest thing in a workspace, so the journal is only ever appended to: a label is on the disk
+A person's label is the dearest thing in a workspace, so the journal is only ever appended to, but for an erasure: a label is on the disk
 before it is acknowledged, a later one of the same person on the same sample wins, and the earlier one stays. Each
 line carries a digest of itself, so a damaged line is found and named by its number, and never counts.
 """
@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ import pydantic
 
 from distill_assets.errors import ReviewError, StorageError
 from distill_assets.identity import make_id
-from distill_assets.storage import Workspace, sync_path
+from distill_assets.storage import Workspace, replace_atomically, sync_path
 from distill_assets.tables import REVIEW_LABELS, build_frame
 
 MAX_REVIEWER_CHARS = 80
@@ -147,14 +147,50 @@ def append_labels(workspace: Workspace, recipe: str, labels: Sequence[Label]) ->
         ) from error
 
 
+def forget_labels(workspace: Workspace, recipe: str, sample_ids: Collection[str]) -> int:
+    """Take the lines that name one of the samples out of the journal; return how many those were. Labels given meanwhile stay.
+
+    Raises:
+        StorageError: the file cannot be read or written; it is as it was.
+    """
+    file = labels_file(workspace, recipe)
+    names = [sample_id.encode() for sample_id in sample_ids]
+    try:
+        with _hold(file, os.O_RDONLY, fcntl.LOCK_EX):
+            lines = file.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if not any(name in line for name in names)]
+            if len(kept) < len(lines):
+                with replace_atomically(file) as temporary:
+                    temporary.write_bytes(b"".join(kept))
+                    temporary.chmod(0o600)
+            return len(lines) - len(kept)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise StorageError(
+            f"{file} cannot be rewritten: {error.strerror or error}. It is as it was. Fix the folder's permissions, then run again."
+        ) from error
+
+
 @contextmanager
 def _hold(file: Path, flags: int, lock: int) -> Iterator[int]:
-    handle = os.open(file, flags, 0o600)
+    """Open the journal under its lock; opened anew when it was rewritten while we waited, since what we hold then is no file any more."""
+    while True:
+        handle = os.open(file, flags, 0o600)
+        try:
+            fcntl.flock(handle, lock)
+            if _is_still(handle, file):
+                yield handle
+                return
+        finally:
+            os.close(handle)
+
+
+def _is_still(handle: int, file: Path) -> bool:
     try:
-        fcntl.flock(handle, lock)
-        yield handle
-    finally:
-        os.close(handle)
+        return os.path.samestat(os.fstat(handle), file.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _append(handle: int, data: bytes) -> None:

@@ -16,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distill_assets.errors import ReviewError, StorageError
-from distill_assets.reviews.labels import Label, append_labels, check_reviewer, labels_file, read_journal, read_labels
+from distill_assets.reviews.labels import (
+    Label,
+    append_labels,
+    check_reviewer,
+    forget_labels,
+    labels_file,
+    read_journal,
+    read_labels,
+)
 from distill_assets.storage import Workspace, read_table, write_table
 from distill_assets.tables import REVIEW_LABELS
 from tests.reviews.world import make_label, sample_id
@@ -144,6 +152,22 @@ def test_two_writers_at_once_lose_nothing(workspace: Workspace) -> None:
     read = read_labels(workspace, "choir")
     assert read.problems == ()
     assert dict(read.frame["reviewer"].value_counts().iter_rows()) == {"ann": 60, "bob": 60}
+
+
+def test_labels_are_forgotten_while_others_are_given_and_only_those(workspace: Workspace) -> None:
+    append_labels(workspace, "choir", [make_label(900, reviewer="old"), make_label(901, reviewer="old")])
+    writer, n_forgotten, n_rewritten = start_writer(workspace, "ann", 400), 0, 0
+    number = 1_000
+    while writer.poll() is None:
+        append_labels(workspace, "choir", [make_label(number, reviewer="old")])
+        n_forgotten += forget_labels(workspace, "choir", [sample_id(number)])
+        number, n_rewritten = number + 1, n_rewritten + 1
+    assert writer.communicate()[0].count(b"\n") == 400
+    assert n_forgotten == n_rewritten > 20
+    assert forget_labels(workspace, "choir", [sample_id(900)]) == 1 and forget_labels(workspace, "nobody", [sample_id(900)]) == 0
+    read = read_labels(workspace, "choir")
+    assert read.problems == () and dict(read.frame["reviewer"].value_counts().iter_rows()) == {"ann": 400, "old": 1}
+    assert labels_file(workspace, "choir").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_journal_that_cannot_be_written_is_a_clear_error(workspace: Workspace) -> None:

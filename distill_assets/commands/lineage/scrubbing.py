@@ -28,7 +28,8 @@ from distill_assets.commands.lineage.recorded import Recorded
 from distill_assets.config import dagster_home
 from distill_assets.curate.vectors.store import name_texts
 from distill_assets.judge.quality.measure import list_texts
-from distill_assets.storage import Workspace, hold_lock, replace_atomically, write_bytes
+from distill_assets.reviews.labels import forget_labels
+from distill_assets.storage import Workspace, hold_lock, replace_atomically
 from distill_assets.tables import TABLES
 
 # A text that is shorter says nothing that could be told from others.
@@ -192,15 +193,7 @@ def _hold_texts(rows: pl.DataFrame, sought: tuple[str, ...]) -> pl.Series:
 
 def _drop_labels(workspace: Workspace, recipe: str, after: Recorded, texts: Texts, sought: tuple[str, ...]) -> int:
     """What people wrote of the rows: their labels go with the rows."""
-    file = workspace.folder("reviews", recipe) / "labels.jsonl"
-    if not file.is_file():
-        return 0
-    lines = file.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if not any(row_id.encode() in line for row_id in texts.row_ids)]
-    if len(kept) == len(lines):
-        return 0
-    write_bytes(file, b"".join(kept))
-    return 1
+    return int(forget_labels(workspace, recipe, texts.row_ids) > 0)
 
 
 def _drop_files(workspace: Workspace, recipe: str, after: Recorded, texts: Texts, sought: tuple[str, ...]) -> int:
