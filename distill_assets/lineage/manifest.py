@@ -22,7 +22,8 @@ from distill_assets.lineage.tombstones import list_tombstones, touches
 FORMAT = "distill-lineage/1"
 MANIFEST = "lineage.json"
 SUMS = "sum(n_rows)::bigint as n_rows, sum(n_rows_seen)::bigint as n_rows_seen, sum(n_tokens)::bigint as n_tokens, sum(n_loss_tokens)::bigint as n_loss_tokens"
-HOLDOUT = "holdout"
+# Tables that a dataset is selected from.
+SAMPLES = ("judged_samples", "real_samples")
 
 
 def build_manifest(connection: Any, events: Sequence[Event], checkpoint: Event) -> dict[str, Any]:
@@ -194,8 +195,29 @@ def _find_screening(events: Sequence[Event], dataset: Event | None) -> Event | N
 
 
 def _screened(events: Sequence[Event], dataset: Event | None) -> set[tuple[str, str]]:
-    run = _find_screening(events, dataset)
-    return {(item["name"], item["digest"]) for item in run.facts["benchmarks"]} if run else set()
+    """Benchmarks, by name and digest, that the rows were screened against: before they were selected, or later without another hit.
+
+    A benchmark that changes and hits nothing leaves the dataset as it is: no event of it follows the one of the screening.
+    """
+    first = _find_screening(events, dataset)
+    if first is None or dataset is None:
+        return set()
+    runs = [first, *(event for event in events if event.seq > dataset.seq and _is_same_screening(events, dataset, first, event))]
+    return {(item["name"], item["digest"]) for run in runs for item in run.facts["benchmarks"]}
+
+
+def _is_same_screening(events: Sequence[Event], dataset: Event, first: Event, event: Event) -> bool:
+    """Whether an event screened the very samples that a dataset was selected from, and found what was found before."""
+    if event.kind != "decontamination" or event.recipe != dataset.recipe:
+        return False
+    is_same = event.dagster.get("data_version") == first.dagster.get("data_version")
+    return is_same and _find_samples(events, event) == _find_samples(events, dataset)
+
+
+def _find_samples(events: Sequence[Event], event: Event) -> dict[str, Any]:
+    """Versions of the tables of samples that were the latest when something was recorded."""
+    before = [e for e in events if e.seq < event.seq and e.recipe == event.recipe]
+    return {e.dagster["asset"]: e.dagster.get("data_version") for e in before if e.dagster.get("asset") in SAMPLES}
 
 
 def _describe_decontamination(events: Sequence[Event], dataset: Event | None) -> dict[str, Any]:

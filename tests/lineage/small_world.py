@@ -94,7 +94,12 @@ class Told:
         return self.write(record_generations(frame, build_terms(terms), derived), "raw_generations")
 
     def judge(
-        self, states: Mapping[str, str], critics: Sequence[str] = (), terms: Sequence[Terms] = (), score: float | None = None
+        self,
+        states: Mapping[str, str],
+        critics: Sequence[str] = (),
+        terms: Sequence[Terms] = (),
+        score: float | None = None,
+        version: str = "",
     ) -> Event:
         """All samples judged by a rule and by `critics`; states: sample_id -> status."""
         types = {"sample_id": pl.String, "sample_status": pl.String, "label": pl.String, "critic_score": pl.Float64}
@@ -103,7 +108,7 @@ class Told:
         names = ("generation_id", "layer", "judge", "verdict_status", "is_canary")
         rows = [(i, layer, judge, "passed", False) for i in states for layer, judge in judges]
         verdicts = pl.DataFrame(rows, schema={n: pl.Boolean if n == "is_canary" else pl.String for n in names}, orient="row")
-        return self.write(record_judgments(samples, verdicts, build_terms(terms)), "judged_samples")
+        return self.write(record_judgments(samples, verdicts, build_terms(terms)), "judged_samples", version)
 
     def screen(self, version: str, *benchmarks: tuple[str, str]) -> Event:
         """Args: version: of the table of hits. benchmarks: (name, digest)."""

@@ -96,6 +96,24 @@ def test_what_comes_later_changes_nothing_of_an_old_checkpoint(tmp_path: Path) -
     assert still(told.manifest(A)) == before
 
 
+def test_a_figure_is_screened_by_any_screening_of_the_same_rows_that_found_the_same(tmp_path: Path) -> None:
+    def is_screened(*later: object) -> list[bool]:
+        told = Told(tmp_path / str(len(list(tmp_path.iterdir()))))
+        tell(told)
+        told.evaluate(A, {"evaluation_id": "new", "digest": "d2", "version": "v2"})
+        for step in later:
+            step(told)
+        return [row["is_screened"] for row in told.manifest(A)["evaluations"] if row["digest"] == "d2"]
+
+    again = lambda told: told.screen("hits", ("holdout", "d2"))  # noqa: E731
+    assert is_screened() == [False]
+    assert is_screened(again) == [True]
+    assert is_screened(lambda told: told.screen("other hits", ("holdout", "d2"))) == [False], "it found a row that leaks"
+    assert is_screened(lambda told: told.judge({"g1": "accepted"}, version="fewer"), again) == [False], "of other samples"
+    assert is_screened(again, lambda told: told.judge({"g1": "accepted"}, version="fewer")) == [True]
+    assert is_screened(lambda told: again(told.of("another recipe"))) == [False]
+
+
 def test_other_terms_make_another_endpoint_and_rows_keep_the_terms_they_were_made_under(tmp_path: Path) -> None:
     told = Told(tmp_path)
     tell(told)
