@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LocalTeacher]:
-    with serve_local_teacher(tmp_path, "--context", "4096") as served:
+    # One slot: what prompts have in common is read once, and not by two at the same time.
+    with serve_local_teacher(tmp_path, "--context", "4096", "--slots", "1") as served:
         yield served
 
 
@@ -36,7 +37,7 @@ def make(folder: Path, server: LocalTeacher, threshold: float | None = None) -> 
     shared = {key: server.block[key] for key in ("model", "endpoint", "base_url", "api_key_env") if key in server.block}
     critic = {"name": "small", "max_tokens": 70, "max_reasks": 0, "retry_truncated": False, "use_logprobs": True, **shared}
     critic["limits"] = {"concurrency": 2, "timeout_s": 120}
-    recipe["judge"] = {"critics": {"judges": [critic], "n_canaries": 2, "n_pairs": 1, "threshold": threshold}}
+    recipe["judge"] = {"critics": {"judges": [critic], "n_canaries": 2, "threshold": threshold}}
     recipe["thresholds"] |= {"min_accept_frac": 0, "max_unscored_frac": 1, "max_canaries_passed_frac": 1}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     return load_recipe(folder)
