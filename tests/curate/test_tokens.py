@@ -11,7 +11,7 @@ from distill_assets.curate.tokens import count_tokens
 from distill_assets.errors import BaseModelError
 from distill_assets.train.scratch import train_tokenizer
 
-BIG = "how many orders of May " * 450_000  # 10 MB
+BIG = "how many orders of May " * 90_000  # 2 MB
 ROWS = {
     "plain": ("how many orders", "SELECT COUNT(*) FROM orders"),
     "empty": ("", ""),
