@@ -10,11 +10,13 @@ from typing import Any
 
 from distill_assets.commands.lineage.selecting import check_known, read_selector
 from distill_assets.config import RecipeFolder, home_folder
+from distill_assets.errors import LineageError, name_culprits
 from distill_assets.lineage.audits.diff import compare_checkpoints
 from distill_assets.lineage.audits.query import find_checkpoint
 from distill_assets.lineage.audits.taint import Taint, find_taint, find_tainted_teachers
 from distill_assets.lineage.chain import Event
 from distill_assets.lineage.findings import Answer
+from distill_assets.lineage.kinds import EVENTS
 from distill_assets.lineage.ledger import Ledger
 from distill_assets.lineage.manifest import build_manifest
 from distill_assets.lineage.standing import checkpoint_folder, find_standing
@@ -66,7 +68,16 @@ def audit_diff(first: str, second: str | None) -> dict[str, Any]:
 
 
 def list_events(recipe: str | None, kind: str | None, n: int | None) -> list[Event]:
-    """Events of the chain, oldest first."""
-    _, ledger = open_own()
-    found = [event for event in ledger.events() if recipe in (None, event.recipe) and kind in (None, event.kind)]
+    """Events of the chain, oldest first.
+
+    Raises:
+        LineageError: there is no such kind, or no event of the recipe: a typing error must not look like nothing to tell.
+    """
+    if kind is not None and kind not in EVENTS:
+        raise LineageError(f"{kind!r} is no kind of event. Nothing was read. Use one of {', '.join(sorted(EVENTS))}.")
+    events = open_own()[1].events()
+    known = {event.recipe for event in events if event.recipe}
+    if recipe is not None and recipe not in known:
+        raise LineageError(f"the ledger has no event of recipe {recipe!r}. Known: {name_culprits(sorted(known)) or 'none'}")
+    found = [event for event in events if recipe in (None, event.recipe) and kind in (None, event.kind)]
     return found[-n:] if n else found

@@ -158,3 +158,13 @@ def test_an_erased_dataset_and_an_output_of_two_words_are_errors_that_say_so(wor
     world.table("training_dataset").unlink()
     gone = lineage("why", "--output", NOISE)
     assert gone.exit_code == 1 and "are gone" in gone.output and "why --row" in gone.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--kind", "nothing"), "'nothing' is no kind of event"), (("--recipe", "chior"), "no event of recipe 'chior'. Known: choir")],
+)
+def test_a_log_of_what_does_not_exist_is_refused(lineage: Ask, words: tuple[str, ...], said: str) -> None:
+    result = lineage("log", *words)
+    assert result.exit_code != 0 and said in result.output
+    assert lineage("log", "--kind", "erasure", "--recipe", "choir").exit_code == 0, "a kind without an event is no mistake"
