@@ -22,7 +22,7 @@ from distill_assets.clients.batch_files import FOLDER, Batch, are_held, find_ope
 from distill_assets.clients.batches import describe_waiting, poll_batches
 from distill_assets.config import Recipe, RecipeFolder, home_folder, read_secret
 from distill_assets.errors import DistillError
-from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, read_latest, read_tags
+from distill_assets.gates import CODE_VERSION_TAG, DATA_VERSION_TAG, asset_key, read_latest, read_tags, read_version
 from distill_assets.identity import hash_file, make_id
 from distill_assets.lineage.withdrawals import FILE as WITHDRAWALS
 from distill_assets.lineage.withdrawals import LEDGER_FOLDER, write_watched
@@ -102,7 +102,7 @@ def observe_files(folder: RecipeFolder, instance: dg.DagsterInstance) -> list[dg
     latest = read_latest(instance, files)
     for key, watched in files.items():
         version = hash_watched(watched)
-        if read_tags(latest, key).get(DATA_VERSION_TAG) != version:
+        if read_version(latest, key) != version:
             metadata = {"n_files": len(watched.paths), "files": dg.MetadataValue.json([file.name for file in watched.paths])}
             events.append(dg.AssetMaterialization(key, metadata=metadata, tags={DATA_VERSION_TAG: version}))
     return events
@@ -125,7 +125,7 @@ def find_causes(latest: Mapping[dg.AssetKey, dg.EventLogRecord], graph, key: dg.
     node, tags = graph.get(key), read_tags(latest, key)
     causes = ["code"] if node.code_version != tags.get(CODE_VERSION_TAG) else []
     for parent in sorted(node.parent_keys):
-        if read_tags(latest, parent).get(DATA_VERSION_TAG) != tags.get(INPUT_VERSION_TAG + parent.to_user_string()):
+        if read_version(latest, parent) != tags.get(INPUT_VERSION_TAG + parent.to_user_string()):
             causes.append(parent.to_user_string())
     return causes
 

@@ -25,9 +25,7 @@ def asset_key(recipe: str, name: str) -> dg.AssetKey:
 
 def latest_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
     """Data version of an asset's latest materialization, or None."""
-    event = instance.get_latest_materialization_event(key)
-    materialization = event.asset_materialization if event else None
-    return (materialization.tags or {}).get(DATA_VERSION_TAG) if materialization else None
+    return read_version(read_latest(instance, [key]), key)
 
 
 def read_latest(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, dg.EventLogRecord]:
@@ -40,6 +38,11 @@ def read_tags(latest: Mapping[dg.AssetKey, dg.EventLogRecord], key: dg.AssetKey)
     """Tags of an asset's latest materialization; empty without one."""
     materialization = latest[key].asset_materialization if key in latest else None
     return (materialization.tags or {}) if materialization else {}
+
+
+def read_version(latest: Mapping[dg.AssetKey, dg.EventLogRecord], key: dg.AssetKey) -> str | None:
+    """Data version of an asset's latest materialization, or None."""
+    return read_tags(latest, key).get(DATA_VERSION_TAG)
 
 
 def input_version(context: dg.AssetExecutionContext, key: dg.AssetKey) -> str:

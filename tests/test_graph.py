@@ -80,7 +80,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISTILL_HOME", str(root / "home"))
         patch.delenv("DAGSTER_HOME", raising=False)
-        return Built(root / "home", root / "recipe", World(write_scenario(root / "recipe")).run())
+        report = World(write_scenario(root / "recipe")).run()
+    assert report.errors == []
+    return Built(root / "home", root / "recipe", report)
 
 
 @pytest.fixture

@@ -49,6 +49,13 @@ class Caller:
 
     async def buy(self, desk: Desk, call: Call) -> tuple[str, str] | None:
         """Send a call until its reply is in the journal; else say with which status and words it ended."""
+        try:
+            return await self._buy(desk, call)
+        except StorageError as error:
+            self.end(error)  # at once: whoever waits for this call's slot would buy what cannot be kept
+            raise
+
+    async def _buy(self, desk: Desk, call: Call) -> tuple[str, str] | None:
         if desk.outbox is not None:
             return desk.outbox.put(call)
         words, failures, refusals = "not sent", 0, 0
@@ -104,9 +111,6 @@ class Caller:
             fault, used = self._take_in(desk, call, got, took)
             latency = took if fault is None else None
             return fault
-        except StorageError as error:
-            self.end(error)  # before the slot is free: whoever waits for it would buy what cannot be kept
-            raise
         finally:
             desk.throttle.release(latency, expected, used)
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from distill_assets.config import RecipeFolder, home_folder
 from distill_assets.errors import DistillError
-from distill_assets.gates import asset_key, latest_version
+from distill_assets.gates import asset_key, read_latest, read_version
 from distill_assets.resources import SnapshotDuckDB
 from distill_assets.storage import Workspace
 from distill_assets.tables import PLANTED_ERRORS, RAW_GENERATIONS, TABLES
@@ -21,7 +21,9 @@ MAX_ROWS = 1_000
 def find_versions(folder: RecipeFolder, instance: dg.DagsterInstance) -> dict[str, str]:
     """Table -> data version of its latest materialization; side tables go with their owner."""
     name = folder.recipe.name
-    versions = {table: latest_version(instance, asset_key(name, table)) for table in TABLES}
+    keys = {table: asset_key(name, table) for table in TABLES}
+    latest = read_latest(instance, keys.values())
+    versions = {table: read_version(latest, key) for table, key in keys.items()}
     versions[PLANTED_ERRORS.name] = versions[RAW_GENERATIONS.name]
     return {table: version for table, version in versions.items() if version}
 

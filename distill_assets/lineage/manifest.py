@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from distill_assets.lineage.audits.query import fetch, find_dataset, find_last
+from distill_assets.lineage.audits.query import fetch, find_dataset, find_last, find_versions_at
 from distill_assets.lineage.chain import Event
 from distill_assets.lineage.obligations import find_obligations
 from distill_assets.lineage.record import PEOPLE
@@ -202,22 +202,15 @@ def _screened(events: Sequence[Event], dataset: Event | None) -> set[tuple[str, 
     first = _find_screening(events, dataset)
     if first is None or dataset is None:
         return set()
-    runs = [first, *(event for event in events if event.seq > dataset.seq and _is_same_screening(events, dataset, first, event))]
-    return {(item["name"], item["digest"]) for run in runs for item in run.facts["benchmarks"]}
+    own, version = _find_samples(events, dataset), first.dagster.get("data_version")
+    later = [e for e in events if e.kind == "decontamination" and e.recipe == dataset.recipe and e.seq > dataset.seq]
+    same = [e for e in later if e.dagster.get("data_version") == version and _find_samples(events, e) == own]
+    return {(item["name"], item["digest"]) for run in (first, *same) for item in run.facts["benchmarks"]}
 
 
-def _is_same_screening(events: Sequence[Event], dataset: Event, first: Event, event: Event) -> bool:
-    """Whether an event screened the very samples that a dataset was selected from, and found what was found before."""
-    if event.kind != "decontamination" or event.recipe != dataset.recipe:
-        return False
-    is_same = event.dagster.get("data_version") == first.dagster.get("data_version")
-    return is_same and _find_samples(events, event) == _find_samples(events, dataset)
-
-
-def _find_samples(events: Sequence[Event], event: Event) -> dict[str, Any]:
-    """Versions of the tables of samples that were the latest when something was recorded."""
-    before = [e for e in events if e.seq < event.seq and e.recipe == event.recipe]
-    return {e.dagster["asset"]: e.dagster.get("data_version") for e in before if e.dagster.get("asset") in SAMPLES}
+def _find_samples(events: Sequence[Event], place: Event) -> list[str | None]:
+    versions = find_versions_at(events, place)
+    return [versions.get(name) for name in SAMPLES]
 
 
 def _describe_decontamination(events: Sequence[Event], dataset: Event | None) -> dict[str, Any]:

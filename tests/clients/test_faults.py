@@ -376,7 +376,9 @@ def test_the_ballast_keeps_what_is_in_flight_on_a_full_disk(server: HostileServe
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
-        pytest.skip("only root mounts a small disk; that a full one is told and loses nothing is tested by a file-size limit too")
+        pytest.skip(
+            "only root mounts a small disk, which the ballast needs; that a full one loses nothing is tested by a file-size limit too"
+        )
     try:
         folder = disk / "journal"
         with open_journal(folder):

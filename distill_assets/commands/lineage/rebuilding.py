@@ -23,6 +23,7 @@ from distill_assets.curate.decontaminate.items import gather_items
 from distill_assets.curate.samples import gather_samples, take_accepted
 from distill_assets.errors import LineageError
 from distill_assets.judge.settle import settle_samples
+from distill_assets.lineage.audits.query import find_versions_at
 from distill_assets.lineage.chain import Event
 from distill_assets.reviews.measuring import name_decided
 from distill_assets.storage import Workspace
@@ -64,12 +65,7 @@ class Step(NamedTuple):
 
 def list_recorded(workspace: Workspace, events: Sequence[Event], dataset: Event) -> Recorded:
     """The versions that were the latest when a dataset was recorded."""
-    versions = {
-        str(event.dagster["asset"]): str(event.dagster["data_version"])
-        for event in events
-        if event.recipe == dataset.recipe and event.seq <= dataset.seq and event.dagster.get("asset")
-    }
-    return Recorded(workspace, str(dataset.recipe), versions)
+    return Recorded(workspace, str(dataset.recipe), find_versions_at(events, dataset))
 
 
 def rebuild_dataset(folder: RecipeFolder, recorded: Recorded, scratch: Workspace, steps: list[Step]) -> pl.DataFrame:
@@ -94,7 +90,8 @@ def rebuild_dataset(folder: RecipeFolder, recorded: Recorded, scratch: Workspace
 
     judged = make(JUDGED_SAMPLES, _settle(recipe, take))
     samples = gather_samples(judged, take(REAL_SAMPLES) if recipe.curate.mix.real_samples else None)
-    _link_vectors(recipe.name, recorded.workspace, scratch)
+    if recipe.curate.embedding:
+        _link_vectors(recipe.name, recorded.workspace, scratch)
     embed = open_vectors(folder, scratch)
     hits = _screen(recipe, take_accepted(samples), embed, take, make)
     curated = curate_anew(recipe, samples, hits, recorded.index_databases(take(DATABASES)), embed)

@@ -59,6 +59,12 @@ def find_last(events: Iterable[Event], kind: str, recipe: str, before: int) -> E
     return hits[-1] if hits else None
 
 
+def find_versions_at(events: Iterable[Event], place: Event) -> dict[str, str]:
+    """Data version of each asset of an event's recipe that was the latest when the event was recorded."""
+    told = [e for e in events if e.recipe == place.recipe and e.seq <= place.seq and e.dagster.get("asset")]
+    return {str(event.dagster["asset"]): str(event.dagster["data_version"]) for event in told}
+
+
 def find_dataset(events: Iterable[Event], checkpoint: Event) -> Event | None:
     """The event that recorded the rows which a checkpoint was trained on."""
     version = checkpoint.facts["data_version"]
