@@ -207,6 +207,15 @@ def test_checks_that_never_ran_are_no_green_light(world: World) -> None:
     assert "seed_corpus" not in {name for wave in made_up.waves for name in wave}
 
 
+def test_a_deleted_run_takes_no_gate_with_it(world: World) -> None:
+    """What is stored was judged, whatever Dagster has forgotten of the run."""
+    assert world.run("seed_corpus").errors == []
+    for run in world.instance.get_runs():
+        world.instance.delete_run(run.run_id)
+    assert world.run("seed_corpus") == RunReport([], [])
+    assert world.run("holdout").errors == []
+
+
 def _raise_minimum(path: Path) -> Path:
     file = path / "recipe.yaml"
     file.write_text(file.read_text().replace("min_training_rows: 5", "min_training_rows: 100000"))
